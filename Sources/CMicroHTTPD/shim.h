@@ -1,0 +1,3 @@
+// libmicrohttpd. No logic.
+#pragma once
+#include <microhttpd.h>

@@ -1,0 +1,40 @@
+// Linux calls that the Glibc module map does not export. No logic.
+#pragma once
+#include <errno.h>
+#include <fcntl.h>
+#include <dirent.h>
+#include <malloc.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+// errno is a macro over a thread-local; read it at once after the call.
+static inline int sfs_errno(void) { return errno; }
+// WIFEXITED and friends are macros.
+static inline int sfs_wifexited(int status) { return WIFEXITED(status); }
+static inline int sfs_wexitstatus(int status) { return WEXITSTATUS(status); }
+static inline int sfs_wtermsig(int status) { return WTERMSIG(status); }
+#include <string.h>
+
+// strerror_r (XSI form): the text of an errno value into the caller's buffer.
+static inline int sfs_strerror(int code, char *buffer, size_t size) { return strerror_r(code, buffer, size); }
+// fallocate(2) is declared only for GNU sources.
+static inline int sfs_fallocate(int descriptor, off_t length) {
+    return (int)syscall(SYS_fallocate, descriptor, 0, (off_t)0, length);
+}

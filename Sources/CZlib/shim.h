@@ -1,0 +1,3 @@
+// zlib. No logic.
+#pragma once
+#include <zlib.h>

@@ -1,0 +1,121 @@
+internal import CSystem
+internal import Glibc
+
+/// An open file that closes itself when the last reference goes. Safe to share: every call is one system call on a
+/// constant descriptor number.
+public final class FileDescriptor: Sendable {
+    /// The raw descriptor, for C interfaces. Valid as long as this object lives.
+    public let raw: Int32
+    private let path: String
+
+    /// Takes ownership of an open descriptor.
+    public init(owning raw: Int32, path: String = "") {
+        self.raw = raw
+        self.path = path
+    }
+
+    deinit { close(raw) }
+
+    /// How a file is opened.
+    public struct Mode: OptionSet, Sendable {
+        public let rawValue: Int32
+        public init(rawValue: Int32) { self.rawValue = rawValue }
+        public static let read = Mode([])
+        public static let readWrite = Mode(rawValue: O_RDWR)
+        public static let write = Mode(rawValue: O_WRONLY)
+        public static let create = Mode(rawValue: O_CREAT)
+        public static let exclusive = Mode(rawValue: O_CREAT | O_EXCL)
+        public static let truncate = Mode(rawValue: O_TRUNC)
+        public static let append = Mode(rawValue: O_APPEND)
+        public static let directory = Mode(rawValue: O_DIRECTORY)
+        public static let noFollow = Mode(rawValue: O_NOFOLLOW)
+    }
+
+    /// Opens a file, close-on-exec.
+    /// - Parameter permissions: of a file that is created; private (0600) by default.
+    /// - Throws: `SystemError` of open(2).
+    public static func open(
+        _ path: String, _ mode: Mode = .read, permissions: UInt32 = 0o600
+    ) throws(SystemError) -> FileDescriptor {
+        let raw = try retryingInterrupts("open", path) {
+            Glibc.open(path, mode.rawValue | O_CLOEXEC, permissions)
+        }
+        return FileDescriptor(owning: raw, path: path)
+    }
+
+    /// The length of the file in bytes.
+    public func size() throws(SystemError) -> UInt64 { try status().size }
+
+    /// fstat(2).
+    public func status() throws(SystemError) -> FileStatus {
+        var result = stat()
+        try retryingInterrupts("fstat", path) { fstat(raw, &result) }
+        return FileStatus(result)
+    }
+
+    /// Reads at an offset, until `count` bytes or the end of the file.
+    /// - Throws: `SystemError` of pread(2).
+    public func read(at offset: UInt64, count: Int) throws(SystemError) -> [UInt8] {
+        var failure: SystemError?
+        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+            filled = 0
+            do throws(SystemError) {
+                while filled < count {
+                    let base = buffer.baseAddress.map { $0 + filled }
+                    let n = try retryingInterrupts("pread", path) {
+                        pread(raw, base, count - filled, off_t(offset) + off_t(filled))
+                    }
+                    if n == 0 { break }
+                    filled += n
+                }
+            } catch { failure = error }
+        }
+        if let failure { throw failure }
+        return bytes
+    }
+
+    /// Writes all bytes at an offset.
+    /// - Throws: `SystemError` of pwrite(2), `ENOSPC` included.
+    public func write(_ bytes: RawSpan, at offset: UInt64) throws(SystemError) {
+        var failure: SystemError?
+        bytes.withUnsafeBytes { buffer in
+            var done = 0
+            do throws(SystemError) {
+                while done < buffer.count {
+                    let base = buffer.baseAddress.map { $0 + done }
+                    done += try retryingInterrupts("pwrite", path) {
+                        pwrite(raw, base, buffer.count - done, off_t(offset) + off_t(done))
+                    }
+                }
+            } catch { failure = error }
+        }
+        if let failure { throw failure }
+    }
+
+    /// Writes all bytes at an offset.
+    public func write(_ bytes: [UInt8], at offset: UInt64) throws(SystemError) {
+        try write(bytes.span.bytes, at: offset)
+    }
+
+    /// ftruncate(2).
+    public func truncate(to length: UInt64) throws(SystemError) {
+        try retryingInterrupts("ftruncate", path) { ftruncate(raw, off_t(length)) }
+    }
+
+    /// Reserves disk space, so that a full disk shows before bytes are spread over a sparse file. A filesystem that
+    /// cannot reserve is not an error.
+    /// - Throws: `SystemError` with `ENOSPC` or another cause.
+    public func reserve(_ length: UInt64) throws(SystemError) {
+        guard length > 0 else { return }
+        do throws(SystemError) {
+            try retryingInterrupts("fallocate", path) { sfs_fallocate(raw, off_t(length)) }
+        } catch where error.code == EOPNOTSUPP || error.code == ENOSYS {
+            try truncate(to: length)
+        }
+    }
+
+    /// fsync(2): contents and metadata are on the disk when it returns.
+    public func synchronize() throws(SystemError) {
+        try retryingInterrupts("fsync", path) { fsync(raw) }
+    }
+}
