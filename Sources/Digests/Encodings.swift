@@ -63,7 +63,8 @@ public enum Base64 {
                     var out = 0
                     var index = 0
                     while index + 3 <= bytes.count {
-                        let group = UInt32(bytes[index]) << 16 | UInt32(bytes[index + 1]) << 8 | UInt32(bytes[index + 2])
+                        let group =
+                            UInt32(bytes[index]) << 16 | UInt32(bytes[index + 1]) << 8 | UInt32(bytes[index + 2])
                         buffer[out] = digits[Int(group >> 18)]
                         buffer[out + 1] = digits[Int(group >> 12 & 63)]
                         buffer[out + 2] = digits[Int(group >> 6 & 63)]

@@ -38,7 +38,8 @@ public struct JSONError: Error, Sendable, Equatable, CustomStringConvertible {
             case .unexpectedEnd: "unexpected end"
             case .unexpectedByte(let byte): "unexpected byte 0x\(String(byte, radix: 16, uppercase: true))"
             case .invalidUTF8: "invalid UTF-8"
-            case .controlCharacter(let byte): "unescaped control character 0x\(String(byte, radix: 16, uppercase: true))"
+            case .controlCharacter(let byte):
+                "unescaped control character 0x\(String(byte, radix: 16, uppercase: true))"
             case .invalidEscape: "invalid escape"
             case .invalidNumber: "invalid number"
             case .tooDeep: "nested deeper than \(JSONValue.depthLimit)"

@@ -36,7 +36,8 @@ struct JSONParser {
     init(_ buffer: UnsafeRawBufferPointer) {
         count = buffer.count
         // An empty buffer may have no address; nothing is read through the pointer then.
-        bytes = buffer.baseAddress?.assumingMemoryBound(to: UInt8.self) ?? UnsafePointer(bitPattern: 1).unsafelyUnwrapped
+        bytes =
+            buffer.baseAddress?.assumingMemoryBound(to: UInt8.self) ?? UnsafePointer(bitPattern: 1).unsafelyUnwrapped
     }
 
     /// The whole buffer as one document.
@@ -284,7 +285,9 @@ struct JSONParser {
         }
         if whole, fits {
             if !negative, magnitude <= UInt64(Int64.max) { return .integer(Int64(magnitude)) }
-            if negative, magnitude <= UInt64(Int64.max) + 1 { return .integer(Int64(truncatingIfNeeded: 0 &- magnitude)) }
+            if negative, magnitude <= UInt64(Int64.max) + 1 {
+                return .integer(Int64(truncatingIfNeeded: 0 &- magnitude))
+            }
         }
         return .number(String(decoding: UnsafeBufferPointer(start: bytes + start, count: at - start), as: UTF8.self))
     }

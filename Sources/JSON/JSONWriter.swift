@@ -164,7 +164,9 @@ private func writeString(_ text: String, into out: inout [UInt8]) {
 private func writeASCIIString(_ text: String, into out: inout [UInt8]) {
     out.append(UInt8(ascii: "\""))
     let plain = withUTF8(text) { bytes in
-        let isPlain = bytes.allSatisfy { $0 >= 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
+        let isPlain = bytes.allSatisfy {
+            $0 >= 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")
+        }
         if isPlain { out.append(contentsOf: bytes) }
         return isPlain
     }

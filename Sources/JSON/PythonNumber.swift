@@ -7,7 +7,9 @@ extension JSONValue {
 
 /// What Python writes for a number that it read as `text`: whole numbers keep their digits, others become doubles.
 func pythonNumber(_ text: String) -> String {
-    let isWhole = text.utf8.allSatisfy { $0 == UInt8(ascii: "-") || ($0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9")) }
+    let isWhole = text.utf8.allSatisfy {
+        $0 == UInt8(ascii: "-") || ($0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9"))
+    }
     guard !isWhole, let value = Double(text) else { return text }
     return pythonRepresentation(value)
 }
