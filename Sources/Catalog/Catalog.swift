@@ -26,7 +26,7 @@ public final class Catalog: Sendable {
         var closed = false
     }
 
-    private let path: String
+    let path: String
     private let lockPath: String
     private let writer = Slot()
     private let readers = [Slot(), Slot()]
@@ -35,7 +35,7 @@ public final class Catalog: Sendable {
     private let shared = Guarded(Shared())
     let touches = Guarded<[Int64: Int64]>([:])
 
-    private static let log = Log("catalog")
+    static let log = Log("catalog")
 
     private init(directory: String) {
         path = directory + "/catalog.sqlite"
@@ -145,7 +145,7 @@ public final class Catalog: Sendable {
             let opened = try Connection(path: path)
             if try opened.integer("PRAGMA user_version") == Schema.version { return opened }
         } else if !create {
-            throw CatalogError(.io, "\(path) is gone")
+            throw CatalogError(.corrupt, "\(path) is gone")
         }
         let lock = try lockFile()
         defer { withExtendedLifetime(lock) {} }
@@ -154,10 +154,12 @@ public final class Catalog: Sendable {
 
     private func openLocked(firstID: Int64) throws(CatalogError) -> Connection {
         // Made here and not by SQLite, so that it is private from its first moment; SQLite gives its other files the
-        // same permissions.
-        do throws(SystemError) {
-            _ = try FileDescriptor.open(path, [.readWrite, .create], permissions: 0o600)
-        } catch { throw CatalogError(error) }
+        // same permissions. One that exists must not be opened: closing it would drop SQLite's locks on it (fcntl(2)).
+        if !Files.exists(path) {
+            do throws(SystemError) {
+                _ = try FileDescriptor.open(path, [.readWrite, .exclusive], permissions: 0o600)
+            } catch { throw CatalogError(error) }
+        }
         let opened = try Connection(path: path)
         try Schema.prepare(opened, firstID: firstID)
         return opened
@@ -197,8 +199,15 @@ public final class Catalog: Sendable {
         if let event { announce(event) }
     }
 
+    /// Replaces a database that answers and is damaged all the same.
+    func replaceDamaged(_ problem: String) throws(CatalogError) {
+        try recover(from: CatalogError(.corrupt, problem), generation: generation)
+    }
+
     /// Renames the database and what belongs to it.
-    private func moveAside() throws(CatalogError) -> String {
+    /// - Returns: the new name; nil when nothing was there.
+    private func moveAside() throws(CatalogError) -> String? {
+        guard Files.exists(path) else { return nil }
         let target = "\(path).corrupt-\(Timestamp.now.iso8601Basic)"
         do throws(SystemError) {
             for suffix in ["", "-wal", "-shm"] where Files.exists(path + suffix) {
