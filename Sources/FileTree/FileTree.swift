@@ -1,5 +1,5 @@
 public import Catalog
-public import Platform
+internal import Platform
 public import SessionCache
 
 /// The filesystem as plain calls: lookup, attributes, listings, open files. It knows neither FUSE nor the network;
@@ -154,7 +154,7 @@ public final class FileTree: Sendable {
 
     /// What statfs shows: bytes in the bucket as used, and the free space of the cache's disk as available.
     public func statistics() throws(FileSystemError) -> TreeStatistics {
-        let counts = try reading { () throws(CatalogError) in try sources.catalog.counts() }
+        let counts = try reading { () throws(CatalogError) in try sources.catalog.counts }
         return TreeStatistics(
             storedBytes: counts.bytes, availableBytes: Files.availableBytes(Files.parentDirectory(sources.overallPath)),
             files: UInt64(counts.sessions + counts.indexed))

@@ -17,7 +17,8 @@ extension FileTree {
         if !delta.isEmpty { listingChanged.withLock { $0 = .now } }
         var stale: [Invalidation] = []
         stale.reserveCapacity(delta.removed.count * 2 + delta.changed.count * 2 + 2)
-        for (_, fileName) in delta.removed {
+        for item in delta.removed {
+            let fileName = item.fileName
             stale.append(.name(fileName, in: Inode(slot: .sessions)))
             if fileName.hasSuffix(".fastshot") {
                 stale.append(.name(fileName.dropLast(".fastshot".utf8.count) + ".meta.json", in: Inode(slot: .metaIndexes)))

@@ -14,6 +14,7 @@ public final class FuseSession: @unchecked Sendable {
     private let session: OpaquePointer
     private let box: SessionBox
     let buffers = BufferPool()
+    let listings = Guarded(ListingPolicy())
     let log = Log("fuse")
     private let lifecycle = Guarded(Lifecycle())
 
@@ -33,7 +34,8 @@ public final class FuseSession: @unchecked Sendable {
         guard Files.exists("/dev/fuse") else {
             throw MountError("/dev/fuse is missing: load the fuse module (modprobe fuse)", code: ENODEV)
         }
-        box = SessionBox()
+        let box = SessionBox()
+        self.box = box
         let words = ["sessionfs", "-o", options.optionString]
         var pointers: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
         defer { pointers.forEach { free($0) } }

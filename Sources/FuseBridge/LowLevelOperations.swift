@@ -16,6 +16,7 @@ func lowLevelOperations() -> fuse_lowlevel_ops {
     table.lookup = { request, parent, name in
         withBridge(request) { bridge throws(FileSystemError) in
             let name = try text(name)
+            bridge.listings.withLock { $0.lookup(in: parent) }
             var entry = entryParameters(
                 try bridge.tree.lookup(name, in: Inode(number: parent)), bridge.options)
             fuse_reply_entry(request, &entry)
@@ -31,14 +32,27 @@ func lowLevelOperations() -> fuse_lowlevel_ops {
     table.opendir = { request, inode, info in
         withBridge(request) { bridge throws(FileSystemError) in
             try bridge.tree.openDirectory(Inode(number: inode))
+            let walker = (info?.pointee.flags ?? 0) & O_NOFOLLOW != 0
+            let opened = bridge.listings.withLock { $0.open(inode, treeWalker: walker) }
+            info?.pointee.fh = opened.handle
             // The kernel keeps the listing until a notice: a second `ls` does not come here.
             info?.pointee.cache_readdir = 1
-            info?.pointee.keep_cache = 1
-            fuse_reply_open(request, info)
+            info?.pointee.keep_cache = opened.keepsListing ? 1 : 0
+            if fuse_reply_open(request, info) != 0 { bridge.listings.withLock { $0.close(opened.handle) } }
         }
     }
-    table.readdir = { request, inode, size, offset, _ in list(request, inode, size, offset, plus: false) }
-    table.readdirplus = { request, inode, size, offset, _ in list(request, inode, size, offset, plus: true) }
+    table.releasedir = { request, _, info in
+        withBridge(request) { bridge throws(FileSystemError) in
+            if let handle = info?.pointee.fh { bridge.listings.withLock { $0.close(handle) } }
+            fuse_reply_err(request, 0)
+        }
+    }
+    table.readdir = { request, inode, size, offset, info in
+        list(request, inode, size, offset, info?.pointee.fh ?? 0, plus: false)
+    }
+    table.readdirplus = { request, inode, size, offset, info in
+        list(request, inode, size, offset, info?.pointee.fh ?? 0, plus: true)
+    }
     table.open = { request, inode, info in
         withBridge(request) { bridge throws(FileSystemError) in
             if let flags = info?.pointee.flags, flags & O_ACCMODE != O_RDONLY { throw FileSystemError(.readOnly) }
@@ -164,42 +178,71 @@ private func entryParameters(_ attributes: FileAttributes, _ options: MountOptio
     return entry
 }
 
-private func list(_ request: fuse_req_t?, _ inode: fuse_ino_t, _ size: Int, _ offset: off_t, plus: Bool) {
+/// Fills one page of a listing. With `plus` each entry has attributes, or stands as a bare name (node id 0) where
+/// ``ListingPolicy`` says so.
+private func list(
+    _ request: fuse_req_t?, _ inode: fuse_ino_t, _ size: Int, _ offset: off_t, _ handle: UInt64, plus: Bool
+) {
     withBridge(request) { bridge throws(FileSystemError) in
+        let bareLimit = plus ? bridge.listings.withLock { $0.page(handle) } : nil
         var failure: FileSystemError?
-        // A page of the kernel's; at most what the reader's buffer holds.
         withUnsafeTemporaryAllocation(byteCount: size, alignment: 8) { buffer in
-            withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { name in
-                let base = buffer.baseAddress?.assumingMemoryBound(to: CChar.self)
-                var used = 0
-                do throws(FileSystemError) {
-                    try bridge.tree.readDirectory(Inode(number: inode), after: UInt64(offset)) {
-                        bytes, attributes, next in
-                        bytes.withUnsafeBytes { source in
-                            UnsafeMutableRawBufferPointer(name).copyMemory(
-                                from: UnsafeRawBufferPointer(rebasing: source.prefix(255)))
-                        }
-                        name[min(bytes.byteCount, 255)] = 0
-                        let room = size - used
-                        let needed: Int
-                        if plus {
-                            var entry = entryParameters(attributes, bridge.options)
-                            needed = fuse_add_direntry_plus(
-                                request, base.map { $0 + used }, room, name.baseAddress, &entry, off_t(next))
-                        } else {
-                            var status = status(attributes, bridge.options)
-                            needed = fuse_add_direntry(
-                                request, base.map { $0 + used }, room, name.baseAddress, &status, off_t(next))
-                        }
-                        guard needed <= room else { return false }
-                        used += needed
-                        return true
-                    }
-                    fuse_reply_buf(request, base, used)
-                } catch { failure = error }
-            }
+            var page = ListingPage(request: request, buffer: buffer, options: bridge.options, plus: plus, bareLimit: bareLimit)
+            do throws(FileSystemError) {
+                try bridge.tree.readDirectory(Inode(number: inode), after: UInt64(offset)) {
+                    page.add($0, $1, next: $2)
+                }
+                if plus {
+                    let bare = bareLimit == nil ? 0 : page.entries
+                    bridge.listings.withLock { $0.sent(handle, bare: bare, atEnd: !page.isFull) }
+                }
+                fuse_reply_buf(request, page.base, page.used)
+            } catch { failure = error }
         }
         if let failure { throw failure }
+    }
+}
+
+/// A reply to READDIR or READDIRPLUS that is being filled.
+private struct ListingPage {
+    let request: fuse_req_t?
+    let buffer: UnsafeMutableRawBufferPointer
+    let options: MountOptions
+    let plus: Bool
+    let bareLimit: Int?
+    var used = 0
+    var entries = 0
+    /// An entry found no room, or the limit is reached: there is more to come.
+    var isFull = false
+
+    var base: UnsafeMutablePointer<CChar>? { buffer.baseAddress?.assumingMemoryBound(to: CChar.self) }
+
+    mutating func add(_ name: RawSpan, _ attributes: FileAttributes, next: UInt64) -> Bool {
+        if let bareLimit, entries >= bareLimit {
+            isFull = true
+            return false
+        }
+        // libfuse wants a C string; names of a listing are not terminated.
+        let needed = withUnsafeTemporaryAllocation(byteCount: 256, alignment: 1) { text in
+            name.withUnsafeBytes { text.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0.prefix(255))) }
+            text[min(name.byteCount, 255)] = 0
+            let text = text.baseAddress?.assumingMemoryBound(to: CChar.self)
+            let target = base.map { $0 + used }
+            if plus {
+                var entry = entryParameters(attributes, options)
+                if bareLimit != nil { entry.ino = 0 }
+                return fuse_add_direntry_plus(request, target, buffer.count - used, text, &entry, off_t(next))
+            }
+            var status = status(attributes, options)
+            return fuse_add_direntry(request, target, buffer.count - used, text, &status, off_t(next))
+        }
+        guard needed <= buffer.count - used else {
+            isFull = true
+            return false
+        }
+        used += needed
+        entries += 1
+        return true
     }
 }
 
