@@ -48,7 +48,7 @@ let package = Package(
         layer("Sync", ["SessionCache", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON"]),
         layer("FileTree", ["Catalog", "SessionCache", "SessionFormat", "Platform"]),
         layer("FuseBridge", ["FileTree", "Platform", "CFuse"]),
-        layer("Control", ["Operations", "Platform", "JSON", "CMicroHTTPD", "CCurl"]),
+        layer("Control", ["Operations", "Platform", "JSON", "Digests", "CMicroHTTPD", "CCurl"]),
         layer(
             "MountService",
             [
@@ -59,5 +59,8 @@ let package = Package(
             name: "sessionfs",
             dependencies: ["MountService", "Control", "Platform", "JSON", "SampleStore"],
             swiftSettings: settings),
+
+        tests("ControlTests", ["Control", "Operations", "Platform", "JSON"]),
+        tests("MountServiceTests", ["MountService", "Control", "Platform", "JSON"]),
     ]
 )
