@@ -34,8 +34,8 @@ public struct MountRegistry: Sendable {
         }
         let entry = MountEntry(
             pid: process.pid, startTicks: process.startTicks, mountpoint: mountpoint, store: store,
-            socket: socketPath(mountpoint: mountpoint), started: .now, cacheDirectory: cacheDirectory,
-            stateDirectory: stateDirectory)
+            socket: socketPath(mountpoint: mountpoint), started: Self.nowInMilliseconds,
+            cacheDirectory: cacheDirectory, stateDirectory: stateDirectory)
         try Files.makePrivateDirectory(directory)
         try Files.replace(path(mountpoint, ".json"), with: entry.json.serialized(.pretty))
         return entry
@@ -86,8 +86,13 @@ public struct MountRegistry: Sendable {
         return resolved == "/" ? "/" + last : resolved + "/" + last
     }
 
+    /// As precise as the file, so that the entry equals what is read again.
+    private static var nowInMilliseconds: Timestamp {
+        Timestamp(nanoseconds: Timestamp.now.nanoseconds / 1_000_000 * 1_000_000)
+    }
+
     private func remove(_ entry: MountEntry, _ path: String) throws(SystemError) {
-        // Whoever mounts there anew writes its entry before this lock, or after; only a dead one's is removed.
+        // A new daemon may have written its own meanwhile.
         guard read(path) == entry else { return }
         try Files.remove(path)
         if Files.parentDirectory(entry.socket) == directory, ControlSocket.holder(of: entry.socket) == nil {
