@@ -49,3 +49,5 @@ static inline void sfs_small_footprint(void) {
     mallopt(M_MMAP_THRESHOLD, 256 * 1024);
     mallopt(M_TRIM_THRESHOLD, 256 * 1024);
 }
+// pipe2(2) is declared only for GNU sources.
+static inline int sfs_pipe(int *ends) { return (int)syscall(SYS_pipe2, ends, O_CLOEXEC); }
