@@ -59,5 +59,9 @@ let package = Package(
             name: "sessionfs",
             dependencies: ["MountService", "Control", "Platform", "JSON", "SampleStore"],
             swiftSettings: settings),
+
+        tests("JSONTests", ["JSON"]),
+        tests("DigestsTests", ["Digests"]),
+        tests("SessionFormatTests", ["SessionFormat", "JSON", "Digests"]),
     ]
 )
