@@ -63,5 +63,8 @@ let package = Package(
         tests("CatalogTests", ["Catalog", "Platform"]),
         tests("ControlTests", ["Control", "Operations", "Platform", "JSON"]),
         tests("MountServiceTests", ["MountService", "Control", "Platform", "JSON"]),
+        tests("JSONTests", ["JSON"]),
+        tests("DigestsTests", ["Digests"]),
+        tests("SessionFormatTests", ["SessionFormat", "JSON", "Digests"]),
     ]
 )
