@@ -14,11 +14,11 @@ extension Catalog {
         if changes.isEmpty { return CatalogDelta() }
         let before = sighting
         let (delta, after) = try write { connection throws(CatalogError) in
-            var pass = Pass(connection, before)
             try connection.transaction { () throws(CatalogError) in
+                var pass = try Pass(connection, before)
                 for change in changes { try pass.apply(change) }
+                return (pass.delta, pass.sighting)
             }
-            return (pass.delta, pass.sighting)
         }
         sighting = after
         return delta
@@ -123,10 +123,6 @@ extension Catalog {
 
     /// The greatest file name in the order of UTF-8 bytes; nil when the catalog is empty.
     public func greatestFileName() throws(CatalogError) -> String? {
-        try read { connection throws(CatalogError) in
-            try connection.once("SELECT MAX(file_name) FROM session") { statement throws(CatalogError) in
-                try statement.step() ? statement.text(0) : nil
-            }
-        }
+        try read { connection throws(CatalogError) in try connection.greatestFileName() }
     }
 }

@@ -50,10 +50,10 @@ extension Catalog {
         while more {
             let page = try read { connection throws(CatalogError) in
                 var page = CheckedPage(last: last)
-                try connection.records(after: last) { record, isSound in
+                try connection.records(after: last) { found in
                     page.count += 1
-                    page.last = record.id
-                    if !isSound { page.damaged.append(record.id) }
+                    page.last = found.record.id
+                    if !found.isSound { page.damaged.append(found.record.id) }
                     return page.count < 1000
                 }
                 return page

@@ -20,17 +20,10 @@ extension Catalog {
     }
 
     private func soundRecord(_ id: Int64) throws(CatalogError) -> Record? {
-        let found = try read { connection throws(CatalogError) in
-            try connection.record(id: id).map { Checked(record: $0.record, isSound: $0.isSound) }
-        }
+        let found = try read { connection throws(CatalogError) in try connection.record(id: id) }
         guard let found else { return nil }
         if found.isSound { return found.record }
         try setBack([id])
         return nil
     }
-}
-
-private struct Checked: Sendable {
-    let record: Record
-    let isSound: Bool
 }

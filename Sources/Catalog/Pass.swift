@@ -5,10 +5,17 @@ struct Pass {
     let connection: Connection
     var sighting: Sighting
     var delta = CatalogDelta()
+    /// The greatest file name of the catalog: what is greater is new, without a look. Listings, and the overall files
+    /// made from them, come in the order of names.
+    private var greatest: [UInt8]?
+    private let hasRefutations: Bool
 
-    init(_ connection: Connection, _ sighting: Sighting) {
+    /// Begin the transaction first.
+    init(_ connection: Connection, _ sighting: Sighting) throws(CatalogError) {
         self.connection = connection
         self.sighting = sighting
+        greatest = try connection.greatestFileName().map { Array($0.utf8) }
+        hasRefutations = try !connection.ids(.refutedIDs, 0).isEmpty
     }
 
     mutating func apply(_ change: CatalogChange) throws(CatalogError) {
@@ -29,14 +36,14 @@ struct Pass {
     private mutating func take(_ row: OverallRow, etagIsContentMD5: Bool) throws(CatalogError) {
         guard try accepts(row.fileName, .overall) else { return }
         let marks = RowMarks(row)
-        if let known = try connection.marks(row.fileName) {
+        if !isGreatest(row.fileName), let known = try connection.marks(row.fileName) {
             sighting.sessions.insert(known.id)
             let isKnown = known.facts == marks.facts && (marks.metadata == nil || known.metadata == marks.metadata)
             if isKnown { return }
             guard let record = try connection.record(id: known.id)?.record else { return }
             return try alter(record) { $0.take(row, marks, etagIsContentMD5: etagIsContentMD5) }
         }
-        if let refutation = try connection.refutation(row.fileName), refutation.facts == marks.facts {
+        if hasRefutations, let refutation = try connection.refutation(row.fileName), refutation.facts == marks.facts {
             return sighting.refutations.insert(refutation.id)
         }
         guard row.fileSize != nil else {
@@ -50,9 +57,11 @@ struct Pass {
 
     private mutating func take(_ fileName: String, _ facts: ObjectFacts) throws(CatalogError) {
         guard try accepts(fileName, .listing) else { return }
-        if let known = try connection.record(fileName: fileName)?.record {
+        if !isGreatest(fileName), let known = try connection.known(fileName) {
             sighting.sessions.insert(known.id)
-            return try alter(known) { $0.take(facts) }
+            if known.agrees(with: facts) { return }
+            guard let record = try connection.record(id: known.id)?.record else { return }
+            return try alter(record) { $0.take(facts) }
         }
         var fresh = Record(fileName: fileName)
         fresh.take(facts)
@@ -76,8 +85,14 @@ struct Pass {
     private mutating func add(_ record: inout Record) throws(CatalogError) {
         record.settle()
         try connection.insert(&record)
+        if isGreatest(record.fileName) { greatest = Array(record.fileName.utf8) }
         sighting.sessions.insert(record.id)
         delta.added.append(.init(id: record.id, fileName: record.fileName))
+    }
+
+    private func isGreatest(_ fileName: String) -> Bool {
+        guard let greatest else { return true }
+        return greatest.lexicographicallyPrecedes(fileName.utf8)
     }
 
     private mutating func alter(_ known: Record, _ body: (inout Record) -> Void) throws(CatalogError) {

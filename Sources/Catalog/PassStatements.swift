@@ -1,4 +1,25 @@
+internal import Digests
+internal import Platform
 internal import SessionFormat
+
+/// What a listing is compared with, without the metadata.
+struct KnownObject {
+    let id: Int64
+    let size: UInt64
+    let etag: String?
+    let md5: [UInt8]?
+    let uploaded: Timestamp?
+    let listed: Bool
+    let isNamed: Bool
+
+    /// Whether there is nothing to learn. While the overall file names the session and says the same, it does not
+    /// matter which of the two was heard. Upload times count by seconds, as some stores cut them in one of both.
+    func agrees(with facts: ObjectFacts) -> Bool {
+        guard listed || isNamed, facts.size == size, facts.etag == etag || facts.etag == nil else { return false }
+        if let text = facts.contentMD5, Hex.decode(text) != md5 { return false }
+        return facts.uploaded == nil || facts.uploaded?.seconds == uploaded?.seconds
+    }
+}
 
 /// The small statements of a pass over the bucket.
 extension Connection {
@@ -27,6 +48,23 @@ extension Connection {
             guard try statement.step() else { return nil }
             return (statement.integer(0), statement.optionalInteger(1), statement.optionalInteger(2))
         }
+    }
+
+    /// What is known of an object by its file name.
+    func known(_ fileName: String) throws(CatalogError) -> KnownObject? {
+        try use(.known) { statement throws(CatalogError) in
+            statement.bind(0, fileName)
+            guard try statement.step() else { return nil }
+            return KnownObject(
+                id: statement.integer(0), size: UInt64(bitPattern: statement.integer(1)), etag: statement.text(2),
+                md5: statement.blob(3), uploaded: statement.optionalInteger(4).map(Timestamp.init(nanoseconds:)),
+                listed: statement.integer(5) != 0, isNamed: !statement.isNull(6))
+        }
+    }
+
+    /// The greatest file name in the order of UTF-8 bytes.
+    func greatestFileName() throws(CatalogError) -> String? {
+        try use(.greatestName) { statement throws(CatalogError) in try statement.step() ? statement.text(0) : nil }
     }
 
     /// The refuted row of a session that is gone.

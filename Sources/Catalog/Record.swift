@@ -52,10 +52,14 @@ struct Record: Equatable {
     /// Brings what follows from the facts in step with them: the time to show and the size of the index.
     mutating func settle() {
         modified = shownTime
-        let name = SessionName(fileName: fileName)
-        // An index's name can be a byte too long for a file where the session's is not: then no file is shown.
-        let showsIndex = (name?.indexFileName.utf8.count ?? 256) <= 255
-        indexSize = showsIndex ? UInt64((indexBytes ?? generatedIndex)?.count ?? 0) : 0
+        // An index's name is a byte longer than the session's and can be too long for a file: then none is shown.
+        if fileName.utf8.count >= 255 {
+            indexSize = 0
+        } else if let indexBytes {
+            indexSize = UInt64(indexBytes.count)
+        } else {
+            indexSize = metadata.map { IndexLength.of(fileName: fileName, $0) } ?? 0
+        }
     }
 
     /// The session's creation (local time unless it names a zone), else the stamp in its name, else the upload.

@@ -2,18 +2,25 @@ internal import JSON
 internal import Platform
 internal import SessionFormat
 
+/// A record as it was found.
+struct StoredRecord: Sendable {
+    let record: Record
+    fileprivate let storedDigest: [UInt8]?
+
+    /// Whether the digest agrees.
+    var isSound: Bool { record.digest == storedDigest }
+}
+
 /// Reading and writing whole records.
 extension Connection {
-    /// - Returns: the record, and whether its digest agrees.
-    func record(id: Int64) throws(CatalogError) -> (record: Record, isSound: Bool)? {
+    func record(id: Int64) throws(CatalogError) -> StoredRecord? {
         try use(.recordByID) { statement throws(CatalogError) in
             statement.bind(0, id)
             return try statement.record()
         }
     }
 
-    /// - Returns: the record, and whether its digest agrees.
-    func record(fileName: String) throws(CatalogError) -> (record: Record, isSound: Bool)? {
+    func record(fileName: String) throws(CatalogError) -> StoredRecord? {
         try use(.recordByName) { statement throws(CatalogError) in
             statement.bind(0, fileName)
             return try statement.record()
@@ -21,11 +28,11 @@ extension Connection {
     }
 
     /// Runs `body` with every record behind an id, in the order of ids, until it returns false.
-    func records(after id: Int64, _ body: (Record, _ isSound: Bool) -> Bool) throws(CatalogError) {
+    func records(after id: Int64, _ body: (StoredRecord) -> Bool) throws(CatalogError) {
         try use(.records) { statement throws(CatalogError) in
             statement.bind(0, id)
-            while let (record, isSound) = try statement.record() {
-                if !body(record, isSound) { return }
+            while let found = try statement.record() {
+                if !body(found) { return }
             }
         }
     }
@@ -60,7 +67,7 @@ extension Connection {
 
 extension Statement {
     /// The next row of a query with ``Query/recordColumns``.
-    fileprivate func record() throws(CatalogError) -> (record: Record, isSound: Bool)? {
+    fileprivate func record() throws(CatalogError) -> StoredRecord? {
         guard try step() else { return nil }
         var record = Record(fileName: text(1) ?? "")
         record.id = integer(0)
@@ -85,7 +92,7 @@ extension Statement {
         }
         record.indexBytes = blob(23)
         record.reason = text(24)
-        return (record, record.digest == blob(25))
+        return StoredRecord(record: record, storedDigest: blob(25))
     }
 
     private func tags(_ column: Int32) -> [String] {

@@ -88,7 +88,8 @@ enum Query: Int, CaseIterable {
     case begin, commit
     case scan, entryByID, entryByName, tally
     case recordByID, recordByName, records, insertSession, insertDetail, updateSession, replaceDetail, deleteSession
-    case marks, namedIDs, unname, refutation, refutedIDs, refute, deleteRefuted, reject, forgetRejected, unknownIndexes
+    case marks, known, greatestName, namedIDs, unname, refutation, refutedIDs, refute, deleteRefuted, reject,
+        forgetRejected, unknownIndexes
     case bodyByID, bodies, bodyTotals, recordBody, removeBody, touchBody
     case value, setValue, removeValue
 
@@ -131,6 +132,12 @@ enum Query: Int, CaseIterable {
             """
             SELECT s.id, d.row_facts, d.row_metadata FROM session s JOIN detail d ON d.id = s.id WHERE s.file_name = ?1
             """
+        case .known:
+            """
+            SELECT s.id, s.size, d.etag, d.md5, d.uploaded, d.listed, d.row_facts
+            FROM session s JOIN detail d ON d.id = s.id WHERE s.file_name = ?1
+            """
+        case .greatestName: "SELECT MAX(file_name) FROM session"
         case .namedIDs: "SELECT id FROM detail WHERE id > ?1 AND row_facts IS NOT NULL"
         case .unname: "UPDATE detail SET row_facts = NULL, row_metadata = NULL WHERE id = ?1"
         case .refutation: "SELECT id, row_facts FROM refuted WHERE file_name = ?1"
