@@ -59,5 +59,7 @@ let package = Package(
             name: "sessionfs",
             dependencies: ["MountService", "Control", "Platform", "JSON", "SampleStore"],
             swiftSettings: settings),
+
+        tests("CatalogTests", ["Catalog", "Platform"]),
     ]
 )
