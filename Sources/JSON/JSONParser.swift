@@ -1,0 +1,349 @@
+extension JSONValue {
+    /// How deep arrays and objects may stand inside each other, so that no document can exhaust the stack.
+    public static let depthLimit = 256
+
+    /// Reads one document: strict RFC 8259, but for a byte order mark at the beginning, which is skipped.
+    ///
+    /// A `\u` escape of a lone surrogate becomes U+FFFD. A key that comes twice keeps its first place and its last
+    /// value, as in Python.
+    /// - Throws: ``JSONError`` with the place of the first fault; invalid UTF-8 is one.
+    public static func parse(_ bytes: [UInt8]) throws(JSONError) -> JSONValue {
+        try parse(bytes.span.bytes)
+    }
+
+    /// Reads one document from a part of memory. See ``parse(_:)-(Array<UInt8>)``.
+    public static func parse(_ bytes: RawSpan) throws(JSONError) -> JSONValue {
+        let outcome = bytes.withUnsafeBytes { buffer -> Result<JSONValue, JSONError> in
+            var parser = JSONParser(buffer)
+            do throws(JSONError) {
+                return .success(try parser.document())
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try outcome.get()
+    }
+}
+
+/// A recursive-descent parser over memory that outlives it.
+struct JSONParser {
+    private let bytes: UnsafePointer<UInt8>
+    private let count: Int
+    private var at = 0
+    private var depth = 0
+
+    /// A parser at the beginning of `buffer`, which must stay valid while it works.
+    init(_ buffer: UnsafeRawBufferPointer) {
+        count = buffer.count
+        // An empty buffer may have no address; nothing is read through the pointer then.
+        bytes =
+            buffer.baseAddress?.assumingMemoryBound(to: UInt8.self) ?? UnsafePointer(bitPattern: 1).unsafelyUnwrapped
+    }
+
+    /// The whole buffer as one document.
+    mutating func document() throws(JSONError) -> JSONValue {
+        if count >= 3, bytes[0] == 0xEF, bytes[1] == 0xBB, bytes[2] == 0xBF { at = 3 }
+        skipSpace()
+        let result = try value()
+        skipSpace()
+        guard at == count else { throw JSONError(.trailingBytes, at: at) }
+        return result
+    }
+
+    private mutating func value() throws(JSONError) -> JSONValue {
+        guard at < count else { throw JSONError(.unexpectedEnd, at: at) }
+        switch bytes[at] {
+        case UInt8(ascii: "\""): return .string(try string())
+        case UInt8(ascii: "{"): return try object()
+        case UInt8(ascii: "["): return try array()
+        case UInt8(ascii: "t"): return try word("true", .bool(true))
+        case UInt8(ascii: "f"): return try word("false", .bool(false))
+        case UInt8(ascii: "n"): return try word("null", .null)
+        case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return try number()
+        default: throw JSONError(.unexpectedByte(bytes[at]), at: at)
+        }
+    }
+
+    private mutating func object() throws(JSONError) -> JSONValue {
+        try enter()
+        var members: [(String, JSONValue)] = []
+        skipSpace()
+        if try take(UInt8(ascii: "}")) {
+            depth -= 1
+            return .object(members)
+        }
+        members.reserveCapacity(8)
+        var places: [ByteKey: Int]?
+        while true {
+            guard at < count else { throw JSONError(.unexpectedEnd, at: at) }
+            guard bytes[at] == UInt8(ascii: "\"") else { throw JSONError(.unexpectedByte(bytes[at]), at: at) }
+            let key = try string()
+            skipSpace()
+            try expect(UInt8(ascii: ":"))
+            skipSpace()
+            let value = try value()
+            if let place = place(of: key, among: members, &places) {
+                members[place].1 = value
+            } else {
+                places?[ByteKey(key)] = members.count
+                members.append((key, value))
+            }
+            skipSpace()
+            if try take(UInt8(ascii: "}")) { break }
+            try expect(UInt8(ascii: ","))
+            skipSpace()
+        }
+        depth -= 1
+        return .object(members)
+    }
+
+    /// Where a key stands already. Few keys are compared one by one; many are looked up in `places`, built when needed.
+    private func place(of key: String, among members: [(String, JSONValue)], _ places: inout [ByteKey: Int]?) -> Int? {
+        if let places { return places[ByteKey(key)] }
+        if members.count < 24 {
+            for index in members.indices where sameText(members[index].0, key) { return index }
+            return nil
+        }
+        var table: [ByteKey: Int] = [:]
+        for index in members.indices { table[ByteKey(members[index].0)] = index }
+        places = table
+        return table[ByteKey(key)]
+    }
+
+    private mutating func array() throws(JSONError) -> JSONValue {
+        try enter()
+        var values: [JSONValue] = []
+        skipSpace()
+        if try take(UInt8(ascii: "]")) {
+            depth -= 1
+            return .array(values)
+        }
+        while true {
+            values.append(try value())
+            skipSpace()
+            if try take(UInt8(ascii: "]")) { break }
+            try expect(UInt8(ascii: ","))
+            skipSpace()
+        }
+        depth -= 1
+        return .array(values)
+    }
+
+    private mutating func enter() throws(JSONError) {
+        depth += 1
+        guard depth <= JSONValue.depthLimit else { throw JSONError(.tooDeep, at: at) }
+        at += 1
+    }
+
+    // MARK: Strings
+
+    private mutating func string() throws(JSONError) -> String {
+        let start = at + 1
+        let end = plainEnd(from: start)
+        guard end < count else { throw JSONError(.unexpectedEnd, at: count) }
+        switch bytes[end] {
+        case UInt8(ascii: "\""):
+            at = end + 1
+            return try text(UnsafeBufferPointer(start: bytes + start, count: end - start), at: start)
+        case UInt8(ascii: "\\"):
+            return try escapedString(from: start, firstEscape: end)
+        default:
+            throw JSONError(.controlCharacter(bytes[end]), at: end)
+        }
+    }
+
+    /// The first byte from here that is a quote, a backslash or a control character.
+    private func plainEnd(from start: Int) -> Int {
+        var here = start
+        let quotes: UInt64 = 0x2222_2222_2222_2222
+        let backslashes: UInt64 = 0x5C5C_5C5C_5C5C_5C5C
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let tops: UInt64 = 0x8080_8080_8080_8080
+        // Eight bytes at a time: (x - 01..) & ~x & 80.. marks bytes that are zero, exactly up to the first one.
+        while here + 8 <= count {
+            let word = UnsafeRawPointer(bytes + here).loadUnaligned(as: UInt64.self)
+            let quote = word ^ quotes
+            let backslash = word ^ backslashes
+            let marks =
+                ((quote &- ones) & ~quote) | ((backslash &- ones) & ~backslash)
+                | ((word &- 0x2020_2020_2020_2020) & ~word)
+            let found = marks & tops
+            if found != 0 { return here + UInt64(littleEndian: found).trailingZeroBitCount / 8 }
+            here += 8
+        }
+        while here < count {
+            let byte = bytes[here]
+            if byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { return here }
+            here += 1
+        }
+        return count
+    }
+
+    private mutating func escapedString(from start: Int, firstEscape: Int) throws(JSONError) -> String {
+        var buffer: [UInt8] = []
+        buffer.reserveCapacity(firstEscape - start + 32)
+        var here = start
+        while true {
+            let end = plainEnd(from: here)
+            buffer.append(contentsOf: UnsafeBufferPointer(start: bytes + here, count: end - here))
+            guard end < count else { throw JSONError(.unexpectedEnd, at: count) }
+            if bytes[end] == UInt8(ascii: "\"") {
+                at = end + 1
+                break
+            }
+            guard bytes[end] == UInt8(ascii: "\\") else { throw JSONError(.controlCharacter(bytes[end]), at: end) }
+            here = try escape(at: end, into: &buffer)
+        }
+        let outcome = buffer.withUnsafeBufferPointer { String(validating: $0, as: UTF8.self) }
+        guard let outcome else { throw JSONError(.invalidUTF8, at: start) }
+        return outcome
+    }
+
+    private func text(_ plain: UnsafeBufferPointer<UInt8>, at start: Int) throws(JSONError) -> String {
+        guard let text = String(validating: plain, as: UTF8.self) else { throw JSONError(.invalidUTF8, at: start) }
+        return text
+    }
+
+    /// Decodes the escape whose backslash stands at `place`; returns where the text goes on.
+    private func escape(at place: Int, into buffer: inout [UInt8]) throws(JSONError) -> Int {
+        guard place + 1 < count else { throw JSONError(.unexpectedEnd, at: count) }
+        switch bytes[place + 1] {
+        case UInt8(ascii: "\""): buffer.append(UInt8(ascii: "\""))
+        case UInt8(ascii: "\\"): buffer.append(UInt8(ascii: "\\"))
+        case UInt8(ascii: "/"): buffer.append(UInt8(ascii: "/"))
+        case UInt8(ascii: "b"): buffer.append(0x08)
+        case UInt8(ascii: "f"): buffer.append(0x0C)
+        case UInt8(ascii: "n"): buffer.append(0x0A)
+        case UInt8(ascii: "r"): buffer.append(0x0D)
+        case UInt8(ascii: "t"): buffer.append(0x09)
+        case UInt8(ascii: "u"):
+            var end = place + 6
+            var code = try fourHexDigits(at: place + 2)
+            if code & 0xFC00 == 0xD800, end + 6 <= count, bytes[end] == UInt8(ascii: "\\"),
+                bytes[end + 1] == UInt8(ascii: "u")
+            {
+                let low = try fourHexDigits(at: end + 2)
+                if low & 0xFC00 == 0xDC00 {
+                    code = 0x10000 + (code & 0x3FF) << 10 + low & 0x3FF
+                    end += 6
+                }
+            }
+            let scalar = Unicode.Scalar(code) ?? "\u{FFFD}"
+            buffer.append(contentsOf: UTF8.encode(scalar).unsafelyUnwrapped)
+            return end
+        default: throw JSONError(.invalidEscape, at: place)
+        }
+        return place + 2
+    }
+
+    private func fourHexDigits(at place: Int) throws(JSONError) -> UInt32 {
+        guard place + 4 <= count else { throw JSONError(.unexpectedEnd, at: count) }
+        var code: UInt32 = 0
+        for index in place..<place + 4 {
+            let byte = bytes[index]
+            let digit: UInt8
+            switch byte {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"): digit = byte - UInt8(ascii: "0")
+            case UInt8(ascii: "a")...UInt8(ascii: "f"): digit = byte - UInt8(ascii: "a") + 10
+            case UInt8(ascii: "A")...UInt8(ascii: "F"): digit = byte - UInt8(ascii: "A") + 10
+            default: throw JSONError(.invalidEscape, at: place - 2)
+            }
+            code = code << 4 | UInt32(digit)
+        }
+        return code
+    }
+
+    // MARK: Numbers and words
+
+    private mutating func number() throws(JSONError) -> JSONValue {
+        let start = at
+        let negative = bytes[at] == UInt8(ascii: "-")
+        if negative { at += 1 }
+        let firstDigit = at
+        var magnitude: UInt64 = 0
+        var fits = true
+        while at < count, isDigit(bytes[at]) {
+            let (product, overflow) = magnitude.multipliedReportingOverflow(by: 10)
+            let (sum, carry) = product.addingReportingOverflow(UInt64(bytes[at] - UInt8(ascii: "0")))
+            if overflow || carry { fits = false }
+            magnitude = sum
+            at += 1
+        }
+        if at == firstDigit { throw JSONError(at < count ? .invalidNumber : .unexpectedEnd, at: start) }
+        if bytes[firstDigit] == UInt8(ascii: "0"), at > firstDigit + 1 { throw JSONError(.invalidNumber, at: start) }
+        var whole = true
+        if at < count, bytes[at] == UInt8(ascii: ".") {
+            whole = false
+            at += 1
+            try digits(of: start)
+        }
+        if at < count, bytes[at] | 0x20 == UInt8(ascii: "e") {
+            whole = false
+            at += 1
+            if at < count, bytes[at] == UInt8(ascii: "+") || bytes[at] == UInt8(ascii: "-") { at += 1 }
+            try digits(of: start)
+        }
+        if whole, fits {
+            if !negative, magnitude <= UInt64(Int64.max) { return .integer(Int64(magnitude)) }
+            if negative, magnitude <= UInt64(Int64.max) + 1 {
+                return .integer(Int64(truncatingIfNeeded: 0 &- magnitude))
+            }
+        }
+        return .number(String(decoding: UnsafeBufferPointer(start: bytes + start, count: at - start), as: UTF8.self))
+    }
+
+    private mutating func digits(of start: Int) throws(JSONError) {
+        let first = at
+        while at < count, isDigit(bytes[at]) { at += 1 }
+        if at == first { throw JSONError(at < count ? .invalidNumber : .unexpectedEnd, at: start) }
+    }
+
+    private func isDigit(_ byte: UInt8) -> Bool { byte &- UInt8(ascii: "0") < 10 }
+
+    private mutating func word(_ text: StaticString, _ value: JSONValue) throws(JSONError) -> JSONValue {
+        for index in 0..<text.utf8CodeUnitCount {
+            guard at + index < count else { throw JSONError(.unexpectedEnd, at: count) }
+            guard bytes[at + index] == text.utf8Start[index] else {
+                throw JSONError(.unexpectedByte(bytes[at + index]), at: at + index)
+            }
+        }
+        at += text.utf8CodeUnitCount
+        return value
+    }
+
+    // MARK: Bytes
+
+    private mutating func skipSpace() {
+        while at < count {
+            switch bytes[at] {
+            case 0x20, 0x0A, 0x0D, 0x09: at += 1
+            default: return
+            }
+        }
+    }
+
+    private mutating func take(_ byte: UInt8) throws(JSONError) -> Bool {
+        guard at < count else { throw JSONError(.unexpectedEnd, at: at) }
+        guard bytes[at] == byte else { return false }
+        at += 1
+        return true
+    }
+
+    private mutating func expect(_ byte: UInt8) throws(JSONError) {
+        guard try take(byte) else { throw JSONError(.unexpectedByte(bytes[at]), at: at) }
+    }
+}
+
+/// Equality by bytes. `==` alone holds canonically equivalent texts for the same.
+@inline(__always)
+func sameText(_ left: String, _ right: String) -> Bool {
+    left == right && left.utf8.elementsEqual(right.utf8)
+}
+
+/// A key of a hash table that compares by bytes.
+private struct ByteKey: Hashable {
+    let text: String
+    init(_ text: String) { self.text = text }
+    static func == (left: ByteKey, right: ByteKey) -> Bool { sameText(left.text, right.text) }
+    func hash(into hasher: inout Hasher) { hasher.combine(text) }
+}
