@@ -61,5 +61,7 @@ let package = Package(
             swiftSettings: settings),
 
         tests("CatalogTests", ["Catalog", "Platform"]),
+        tests(
+            "SessionCacheTests", ["SessionCache", "Catalog", "ObjectStore", "Operations", "Platform", "Digests"]),
     ]
 )

@@ -33,6 +33,34 @@ struct ByteRanges: Sendable, Equatable {
         }
     }
 
+    /// Takes bytes out; those that are not there do not matter.
+    mutating func remove(_ old: Range<UInt64>) {
+        var kept: [Range<UInt64>] = []
+        for range in ranges {
+            let before = range.lowerBound..<min(range.upperBound, max(range.lowerBound, old.lowerBound))
+            let behind = max(range.lowerBound, min(range.upperBound, old.upperBound))..<range.upperBound
+            if !range.overlaps(old) {
+                kept.append(range)
+            } else {
+                if !before.isEmpty { kept.append(before) }
+                if !behind.isEmpty { kept.append(behind) }
+            }
+        }
+        ranges = kept
+        count = kept.reduce(0) { $0 + ($1.upperBound - $1.lowerBound) }
+    }
+
+    /// The parts of a range that are not in the set.
+    func missing(in range: Range<UInt64>) -> [Range<UInt64>] {
+        var parts: [Range<UInt64>] = []
+        var position = range.lowerBound
+        while let gap = gap(from: position, below: range.upperBound) {
+            parts.append(gap)
+            position = gap.upperBound
+        }
+        return parts
+    }
+
     /// Whether every byte of a range is in the set. True for an empty range.
     func contains(_ range: Range<UInt64>) -> Bool {
         range.isEmpty || firstMissing(in: range) == nil

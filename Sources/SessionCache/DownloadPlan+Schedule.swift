@@ -38,7 +38,8 @@ extension DownloadPlan {
         nextTicket += 1
         transfers.append(
             Transfer(
-                ticket: ticket, isUrgent: isUrgent, position: range.lowerBound, end: range.upperBound, lastProgress: now))
+                ticket: ticket, isUrgent: isUrgent, start: range.lowerBound, position: range.lowerBound,
+                end: range.upperBound, lastProgress: now))
         let isWhole = range.lowerBound == 0 && range.upperBound == size
         let tag = useIfMatch ? version?.etag ?? expectedETag : nil
         return .fetch(ticket: ticket, range: isWhole ? nil : range, ifMatch: tag)

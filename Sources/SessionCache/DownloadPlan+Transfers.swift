@@ -29,30 +29,44 @@ extension DownloadPlan {
             return (true, [.learn(answer)] + schedule(now: now) + settleReads())
         }
         guard known.matches(answer) else { return (false, changed(to: answer, now: now)) }
-        if known.contentMD5 == nil { version?.contentMD5 = answer.contentMD5 }
         transfers[index].place(at: offset, size: size)
         return (true, [])
     }
 
-    /// Bytes of a transfer are in the file.
-    mutating func received(_ ticket: UInt64, _ bytes: Range<UInt64>, now: Timestamp) -> [Action] {
-        guard phase == .running, let index = transfers.firstIndex(where: { $0.ticket == ticket }) else { return [] }
-        arrived.insert(bytes)
+    /// Bytes of a transfer have come and can be written.
+    /// - Returns: the parts to write, then to report with ``written(_:now:)`` or ``notWritten(_:)``; nil when the
+    ///   transfer is not wanted any more.
+    mutating func received(_ ticket: UInt64, _ bytes: Range<UInt64>, now: Timestamp) -> [Range<UInt64>]? {
+        guard phase == .running, let index = transfers.firstIndex(where: { $0.ticket == ticket }) else { return nil }
         transfers[index].position = bytes.upperBound
         transfers[index].delivered += bytes.upperBound - bytes.lowerBound
         transfers[index].lastProgress = now
         lastProgress = now
+        let parts = claimed.missing(in: bytes)
+        claimed.insert(bytes)
+        return parts
+    }
+
+    /// Writing failed.
+    mutating func notWritten(_ parts: [Range<UInt64>]) {
+        for part in parts { claimed.remove(part) }
+    }
+
+    /// Bytes are in the file, whatever has become of their transfer meanwhile.
+    mutating func written(_ parts: [Range<UInt64>], now: Timestamp) -> [Action] {
+        guard phase == .running else { return [] }
+        for part in parts { arrived.insert(part) }
         var actions = settleReads()
         // What still runs would only bring bytes a second time.
-        if isComplete { actions += stopAllExcept(ticket) }
+        if isComplete { actions += stopUnfinished() }
         return actions
     }
 
-    private mutating func stopAllExcept(_ ticket: UInt64) -> [Action] {
-        let others = transfers.filter { $0.ticket != ticket }
-        transfers.removeAll { $0.ticket != ticket }
+    private mutating func stopUnfinished() -> [Action] {
+        let unfinished = transfers.filter { $0.position < $0.end }
+        transfers.removeAll { $0.position < $0.end }
         penalties.removeAll()
-        return others.map { .stop(ticket: $0.ticket) }
+        return unfinished.map { .stop(ticket: $0.ticket) }
     }
 
     /// A transfer is over, well or not.
@@ -90,7 +104,9 @@ extension DownloadPlan {
         if error.kind == .throttled { policy.connections = max(1, policy.connections / 2) }
         if let failed = failIfStalled(now: now) { return failed }
         let delay = backoff(after: error, progressed: transfer.delivered > 0)
-        let rest = transfer.position..<max(transfer.position, transfer.end)
+        // Bytes that could not be written are missing again, too.
+        let start = min(transfer.position, arrived.firstMissing(in: transfer.start..<transfer.end) ?? transfer.end)
+        let rest = start..<max(start, transfer.end)
         penalties.append(Penalty(range: rest, until: now.advanced(by: delay)))
         return [.wake(after: delay)] + schedule(now: now)
     }
@@ -208,6 +224,7 @@ extension DownloadPlan.Transfer {
     /// Where its bytes really begin: a store that ignores ranges sends everything.
     fileprivate mutating func place(at offset: UInt64, size: UInt64) {
         if offset != position { end = size }
+        start = offset
         position = offset
         end = min(end, size)
     }

@@ -90,6 +90,7 @@ struct DownloadPlan: Sendable {
     struct Transfer: Sendable {
         let ticket: UInt64
         let isUrgent: Bool
+        var start: UInt64
         var position: UInt64
         var end: UInt64
         var delivered: UInt64 = 0
@@ -119,6 +120,9 @@ struct DownloadPlan: Sendable {
     var useIfMatch = true
 
     var arrived = ByteRanges()
+    /// What has arrived or is just being written to the file. No byte is written twice: a second copy could differ
+    /// from the one that was hashed.
+    var claimed = ByteRanges()
     var transfers: [Transfer] = []
     var penalties: [Penalty] = []
     var reads: [WaitingRead] = []
@@ -282,6 +286,7 @@ struct DownloadPlan: Sendable {
     mutating func restart(now: Timestamp) -> [Action] {
         let actions = stopAll()
         arrived = ByteRanges()
+        claimed = ByteRanges()
         phase = .preparing
         lastProgress = now
         return actions + [.prepare(size: size)]
