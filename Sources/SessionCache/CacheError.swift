@@ -23,12 +23,14 @@ public struct CacheError: Error, Sendable, Equatable, CustomStringConvertible {
         case io
     }
 
+    /// What went wrong; the tree makes an errno of it.
     public let kind: Kind
     /// What happened, for the log and the operation list. Holds no credentials.
     public let message: String
     /// The store's error behind it, where there is one.
     public let cause: StoreError?
 
+    /// An error by its parts.
     public init(_ kind: Kind, _ message: String, cause: StoreError? = nil) {
         self.kind = kind
         self.message = message

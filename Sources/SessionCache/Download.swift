@@ -322,6 +322,10 @@ final class Download: Sendable {
         step { state in
             switch made {
             case .success(let file):
+                guard state.plan.phase == .preparing else {
+                    file.discard()
+                    return []
+                }
                 state.attempt = Attempt(file: file)
                 return state.plan.prepared(now: .monotonic)
             case .failure(let error):

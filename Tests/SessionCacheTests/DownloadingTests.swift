@@ -194,7 +194,7 @@ private let mebibyte = 1 << 20
         #expect(await failure == .interrupted)
         await fixture.cache.drain()
         #expect(fixture.operations.snapshot(operation.id)?.state == .cancelled)
-        #expect(try fixture.names().isEmpty)
+        try await eventually { try fixture.names().isEmpty }
         #expect(fixture.cache.state(id) == .remote)
         fixture.store.script { _ in .plain }
         #expect(try await fixture.cache.open(id).everything().count == mebibyte)
