@@ -66,5 +66,6 @@ let package = Package(
         tests("JSONTests", ["JSON"]),
         tests("DigestsTests", ["Digests"]),
         tests("SessionFormatTests", ["SessionFormat", "JSON", "Digests"]),
+            "SessionCacheTests", ["SessionCache", "Catalog", "ObjectStore", "Operations", "Platform", "Digests"]),
     ]
 )
