@@ -22,7 +22,8 @@ public protocol ObjectStore: Sendable {
     /// - Parameters:
     ///   - options: range and conditions.
     ///   - sink: gets the facts once, then the bytes in order. What it throws ends the transfer and is thrown on.
-    /// - Throws: `.precondition` when `ifMatch` fails; `.temporary` when the body ends early.
+    /// - Throws: `.precondition` when `ifMatch` fails; `.temporary` when the body ends early; `.permanent` when the range
+    ///   begins at or behind the object's end (HTTP 416).
     func get(_ key: String, _ options: ReadOptions, into sink: any ObjectSink) async throws(StoreError) -> ReadOutcome
 
     /// Writes a whole object, atomically: readers see the old or the new one.
@@ -51,7 +52,9 @@ extension ObjectStore {
 
     /// Reads a whole small object.
     /// - Parameter limit: in bytes; a larger object is `.permanent`.
-    public func bytes(_ key: String, limit: Int = 16 << 20) async throws(StoreError) -> (info: ObjectInfo, bytes: [UInt8]) {
+    public func bytes(_ key: String, limit: Int = 16 << 20) async throws(StoreError) -> (
+        info: ObjectInfo, bytes: [UInt8]
+    ) {
         let sink = CollectingSink(limit: limit)
         guard case .object(let info) = try await get(key, ReadOptions(), into: sink) else {
             throw StoreError(.permanent, key: key, message: "unexpected 304 without a condition")
@@ -138,6 +141,13 @@ public protocol ObjectSink: AnyObject, Sendable {
     func begin(_ info: ObjectInfo, at offset: UInt64) throws(StoreError)
     /// The next bytes, in order.
     func receive(_ bytes: RawSpan) throws(StoreError)
+    /// Whether a second `begin` forgets what came before, so that ``RetryingStore`` may repeat a read that broke off
+    /// in the middle of the body. Default false.
+    var restarts: Bool { get }
+}
+
+extension ObjectSink {
+    public var restarts: Bool { false }
 }
 
 /// A sink that keeps the body in memory. Read ``bytes`` after the transfer.
@@ -150,6 +160,8 @@ public final class CollectingSink: ObjectSink {
 
     /// What has arrived.
     public var bytes: [UInt8] { collected.withLock { $0 } }
+
+    public var restarts: Bool { true }
 
     public func begin(_ info: ObjectInfo, at offset: UInt64) throws(StoreError) {
         collected.withLock { $0.removeAll() }
