@@ -23,15 +23,19 @@ public struct LocalDirectoryStore: ObjectStore {
     /// - Parameter directory: a path; it need not exist yet. Relative ones are taken from the current directory, now.
     public init(directory: String) { layout = DirectoryLayout(directory: directory) }
 
+    /// See ``ObjectStore/location``.
     public var location: String { "file://" + layout.root }
 
+    /// See ``ObjectStore/capabilities``.
     public var capabilities: StoreCapabilities { StoreCapabilities(etagIsContentMD5: false, isRemote: false) }
 
+    /// See ``ObjectStore/head(_:)``.
     public func head(_ key: String) async throws(StoreError) -> ObjectInfo {
         guard let found = try current(key) else { throw .missing(key) }
         return found
     }
 
+    /// See ``ObjectStore/get(_:_:into:)``.
     public func get(
         _ key: String, _ options: ReadOptions, into sink: any ObjectSink
     ) async throws(StoreError) -> ReadOutcome {
@@ -61,12 +65,14 @@ public struct LocalDirectoryStore: ObjectStore {
         return .object(info)
     }
 
+    /// See ``ObjectStore/put(_:_:_:)``.
     public func put(
         _ key: String, _ body: ObjectBody, _ condition: WriteCondition
     ) async throws(StoreError) -> ObjectInfo {
         try await write(key, body, condition) { () throws(StoreError) in }
     }
 
+    /// See ``ObjectStore/delete(_:ifMatch:)``.
     public func delete(_ key: String, ifMatch: String?) async throws(StoreError) {
         try layout.check(key)
         _ = try layout.resolvedRoot()
@@ -83,6 +89,7 @@ public struct LocalDirectoryStore: ObjectStore {
         }
     }
 
+    /// See ``ObjectStore/copy(_:to:_:)``.
     public func copy(
         _ source: String, to target: String, _ condition: WriteCondition
     ) async throws(StoreError) -> ObjectInfo {
@@ -115,6 +122,7 @@ public struct LocalDirectoryStore: ObjectStore {
             objects: listing.objects, continuation: listing.isTruncated ? listing.objects.last?.key : nil)
     }
 
+    /// See ``ObjectStore/createContainer()``.
     public func createContainer() async throws(StoreError) {
         try onDirectory("") { () throws(SystemError) in
             guard !Files.isDirectory(layout.root) else { return }

@@ -50,14 +50,18 @@ public struct MeteredStore: ObjectStore {
     /// The figures at this moment.
     public var statistics: StoreStatistics { state.withLock { $0 } }
 
+    /// See ``ObjectStore/location``.
     public var location: String { store.location }
 
+    /// See ``ObjectStore/capabilities``.
     public var capabilities: StoreCapabilities { store.capabilities }
 
+    /// See ``ObjectStore/head(_:)``.
     public func head(_ key: String) async throws(StoreError) -> ObjectInfo {
         try await counting(.head) { () throws(StoreError) in try await store.head(key) }
     }
 
+    /// See ``ObjectStore/get(_:_:into:)``.
     public func get(
         _ key: String, _ options: ReadOptions, into sink: any ObjectSink
     ) async throws(StoreError) -> ReadOutcome {
@@ -65,6 +69,7 @@ public struct MeteredStore: ObjectStore {
         return try await counting(.get) { () throws(StoreError) in try await store.get(key, options, into: counted) }
     }
 
+    /// See ``ObjectStore/put(_:_:_:)``.
     public func put(
         _ key: String, _ body: ObjectBody, _ condition: WriteCondition
     ) async throws(StoreError) -> ObjectInfo {
@@ -73,24 +78,29 @@ public struct MeteredStore: ObjectStore {
         return info
     }
 
+    /// See ``ObjectStore/delete(_:ifMatch:)``.
     public func delete(_ key: String, ifMatch: String?) async throws(StoreError) {
         try await counting(.delete) { () throws(StoreError) in try await store.delete(key, ifMatch: ifMatch) }
     }
 
+    /// See ``ObjectStore/copy(_:to:_:)``.
     public func copy(
         _ source: String, to target: String, _ condition: WriteCondition
     ) async throws(StoreError) -> ObjectInfo {
         try await counting(.copy) { () throws(StoreError) in try await store.copy(source, to: target, condition) }
     }
 
+    /// See ``ObjectStore/list(_:)``.
     public func list(_ request: ListRequest) async throws(StoreError) -> ListPage {
         try await counting(.list) { () throws(StoreError) in try await store.list(request) }
     }
 
+    /// See ``ObjectStore/createContainer()``.
     public func createContainer() async throws(StoreError) {
         try await counting(.create) { () throws(StoreError) in try await store.createContainer() }
     }
 
+    /// See ``ObjectStore/changeMark(prefix:)``.
     public func changeMark(prefix: String) async throws(StoreError) -> String? {
         try await counting(.mark) { () throws(StoreError) in try await store.changeMark(prefix: prefix) }
     }

@@ -28,14 +28,18 @@ public struct RetryingStore: ObjectStore {
         self.sleep = sleep
     }
 
+    /// See ``ObjectStore/location``.
     public var location: String { store.location }
 
+    /// See ``ObjectStore/capabilities``.
     public var capabilities: StoreCapabilities { store.capabilities }
 
+    /// See ``ObjectStore/head(_:)``.
     public func head(_ key: String) async throws(StoreError) -> ObjectInfo {
         try await repeating { (_) throws(StoreError) in try await store.head(key) }
     }
 
+    /// See ``ObjectStore/get(_:_:into:)``.
     public func get(
         _ key: String, _ options: ReadOptions, into sink: any ObjectSink
     ) async throws(StoreError) -> ReadOutcome {
@@ -45,6 +49,7 @@ public struct RetryingStore: ObjectStore {
         }
     }
 
+    /// See ``ObjectStore/put(_:_:_:)``.
     public func put(
         _ key: String, _ body: ObjectBody, _ condition: WriteCondition
     ) async throws(StoreError) -> ObjectInfo {
@@ -58,6 +63,7 @@ public struct RetryingStore: ObjectStore {
         }
     }
 
+    /// See ``ObjectStore/delete(_:ifMatch:)``.
     public func delete(_ key: String, ifMatch: String?) async throws(StoreError) {
         try await repeating { (attempt) throws(StoreError) in
             do throws(StoreError) {
@@ -70,20 +76,24 @@ public struct RetryingStore: ObjectStore {
         }
     }
 
+    /// See ``ObjectStore/copy(_:to:_:)``.
     public func copy(
         _ source: String, to target: String, _ condition: WriteCondition
     ) async throws(StoreError) -> ObjectInfo {
         try await repeating { (_) throws(StoreError) in try await store.copy(source, to: target, condition) }
     }
 
+    /// See ``ObjectStore/list(_:)``.
     public func list(_ request: ListRequest) async throws(StoreError) -> ListPage {
         try await repeating { (_) throws(StoreError) in try await store.list(request) }
     }
 
+    /// See ``ObjectStore/createContainer()``.
     public func createContainer() async throws(StoreError) {
         try await repeating { (_) throws(StoreError) in try await store.createContainer() }
     }
 
+    /// See ``ObjectStore/changeMark(prefix:)``.
     public func changeMark(prefix: String) async throws(StoreError) -> String? {
         try await repeating { (_) throws(StoreError) in try await store.changeMark(prefix: prefix) }
     }
