@@ -48,7 +48,7 @@ let package = Package(
         layer("Sync", ["SessionCache", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON"]),
         layer("FileTree", ["Catalog", "SessionCache", "SessionFormat", "Platform"]),
         layer("FuseBridge", ["FileTree", "Platform", "CFuse"]),
-        layer("Control", ["Operations", "Platform", "JSON", "CMicroHTTPD", "CCurl"]),
+        layer("Control", ["Operations", "Platform", "JSON", "Digests", "CMicroHTTPD", "CCurl"]),
         layer(
             "MountService",
             [
@@ -61,5 +61,11 @@ let package = Package(
             swiftSettings: settings),
 
         tests("CatalogTests", ["Catalog", "Platform"]),
+        tests("ControlTests", ["Control", "Operations", "Platform", "JSON"]),
+        tests("MountServiceTests", ["MountService", "Control", "Platform", "JSON"]),
+        tests("JSONTests", ["JSON"]),
+        tests("DigestsTests", ["Digests"]),
+        tests("SessionFormatTests", ["SessionFormat", "JSON", "Digests"]),
+            "SessionCacheTests", ["SessionCache", "Catalog", "ObjectStore", "Operations", "Platform", "Digests"]),
     ]
 )
