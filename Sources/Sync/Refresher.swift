@@ -2,7 +2,6 @@ public import Catalog
 public import ObjectStore
 public import Operations
 internal import Platform
-internal import Synchronization
 
 /// Keeps the catalog in step with the bucket (reading side).
 ///
