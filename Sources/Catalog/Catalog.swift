@@ -25,6 +25,11 @@ public final class Catalog: Sendable {
         var handler: (@Sendable (CatalogEvent) -> Void)?
         var closed = false
     }
+    /// Which state of the sessions this process knows of.
+    struct Revision {
+        var own: Int64
+        var othersWrote = false
+    }
 
     let path: String
     private let lockPath: String
@@ -33,6 +38,7 @@ public final class Catalog: Sendable {
     private let turn = Atomic<Int>(0)
     private let era = Atomic<Int>(0)
     private let shared = Guarded(Shared())
+    let revision = Guarded(Revision(own: 0))
     let touches = Guarded<[Int64: Int64]>([:])
 
     static let log = Log("catalog")
@@ -55,7 +61,7 @@ public final class Catalog: Sendable {
             try catalog.write { _ throws(CatalogError) in }
         } catch  where error.kind == .corrupt {
             // `write` has put a fresh database in place; only a second failure is one.
-            try catalog.write { _ throws(CatalogError) in }
+            try catalog.takeRevision()
         }
         return catalog
     }
@@ -79,6 +85,21 @@ public final class Catalog: Sendable {
         try? flushTouches()
         shared.withLock { $0.closed = true }
         for slot in readers + [writer] { slot.mutex.withLock { $0 = nil } }
+    }
+
+    private func takeRevision() throws(CatalogError) {
+        let found = try write { connection throws(CatalogError) in try connection.number(.revision) }
+        revision.withLock { $0.own = found }
+    }
+
+    /// Whether another process has changed sessions since the last call, or since the catalog was opened.
+    public func othersChangedSessions() throws(CatalogError) -> Bool {
+        let found = try write { connection throws(CatalogError) in try connection.number(.revision) }
+        return revision.withLock { state in
+            let changed = state.othersWrote || found != state.own
+            state = Revision(own: found)
+            return changed
+        }
     }
 
     func announce(_ event: CatalogEvent) {
@@ -191,6 +212,7 @@ public final class Catalog: Sendable {
             // the microseconds since 1970, which grow faster than rows can be added.
             held = try openLocked(firstID: Timestamp.now.nanoseconds / 1000)
             era.add(1, ordering: .releasing)
+            revision.withLock { $0 = Revision(own: 0) }
             let reason = damage?.message ?? "the database was removed or replaced"
             let text = aside.map { "\(reason); the damaged file is \($0)" } ?? reason
             shared.withLock { $0.recovered = text }

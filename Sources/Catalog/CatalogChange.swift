@@ -31,6 +31,8 @@ public struct Sighting: Sendable {
     public internal(set) var sessions = IDSet()
     /// Rows of sessions that a listing has refuted, by the id of the refutation.
     var refutations = IDSet()
+    /// Sessions of listed indexes that are unknown.
+    var unknown: [CatalogDelta.Item] = []
     /// Tells the rejections of this pass from older ones.
     let pass = Int64.random(in: .min ... .max)
     /// Rows that were left out because they name no size and the store was not heard yet.
@@ -42,6 +44,12 @@ public struct Sighting: Sendable {
 
     /// Nothing met yet.
     public init() {}
+
+    /// The sessions whose index was listed and is unknown, since the last call.
+    public mutating func takeUnknown() -> [CatalogDelta.Item] {
+        defer { unknown = [] }
+        return unknown
+    }
 }
 
 /// A name in the bucket that cannot be a file.

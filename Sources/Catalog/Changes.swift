@@ -17,11 +17,21 @@ extension Catalog {
             try connection.transaction { () throws(CatalogError) in
                 var pass = try Pass(connection, before)
                 for change in changes { try pass.apply(change) }
+                if !pass.delta.isEmpty { try noteRevision(connection) }
                 return (pass.delta, pass.sighting)
             }
         }
         sighting = after
         return delta
+    }
+
+    /// Counts a change of sessions. A number that this process did not expect tells of another one's change.
+    private func noteRevision(_ connection: Connection) throws(CatalogError) {
+        let next = try connection.number(.nextRevision)
+        revision.withLock { state in
+            if next != state.own + 1 { state.othersWrote = true }
+            state.own = next
+        }
     }
 
     /// An open or a HEAD learnt better facts of an object. Unknown ids are ignored.

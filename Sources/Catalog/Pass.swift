@@ -26,9 +26,7 @@ struct Pass {
             guard let known = try connection.record(id: id) else { return }
             try alter(known.record) { $0.take(finding) }
         case .listedIndex(let fileName, let etag):
-            guard let known = try connection.record(fileName: fileName)?.record else { return }
-            sighting.sessions.insert(known.id)
-            try alter(known) { $0.takeListedIndex(etag: etag) }
+            try takeListedIndex(fileName, etag)
         case .gone(let id): try drop(id)
         }
     }
@@ -41,7 +39,8 @@ struct Pass {
             let isKnown = known.facts == marks.facts && (marks.metadata == nil || known.metadata == marks.metadata)
             if isKnown { return }
             guard let record = try connection.record(id: known.id)?.record else { return }
-            return try alter(record) { $0.take(row, marks, etagIsContentMD5: etagIsContentMD5) }
+            try alter(record) { $0.take(row, marks, etagIsContentMD5: etagIsContentMD5) }
+            return
         }
         if hasRefutations, let refutation = try connection.refutation(row.fileName), refutation.facts == marks.facts {
             return sighting.refutations.insert(refutation.id)
@@ -61,11 +60,23 @@ struct Pass {
             sighting.sessions.insert(known.id)
             if known.agrees(with: facts) { return }
             guard let record = try connection.record(id: known.id)?.record else { return }
-            return try alter(record) { $0.take(facts) }
+            try alter(record) { $0.take(facts) }
+            return
         }
         var fresh = Record(fileName: fileName)
         fresh.take(facts)
         try add(&fresh)
+    }
+
+    private mutating func takeListedIndex(_ fileName: String, _ etag: String?) throws(CatalogError) {
+        guard let known = try connection.knownIndex(fileName) else { return }
+        sighting.sessions.insert(known.id)
+        var state = known.state
+        if !(state == .known && known.etag == etag && etag != nil) {
+            guard let record = try connection.record(id: known.id)?.record else { return }
+            state = try alter(record) { $0.takeListedIndex(etag: etag) }.state
+        }
+        if state == .unknown { sighting.unknown.append(.init(id: known.id, fileName: fileName)) }
     }
 
     /// Whether a name is a session's; notes why it is not.
@@ -95,16 +106,20 @@ struct Pass {
         return greatest.lexicographicallyPrecedes(fileName.utf8)
     }
 
-    private mutating func alter(_ known: Record, _ body: (inout Record) -> Void) throws(CatalogError) {
+    @discardableResult
+    private mutating func alter(
+        _ known: Record, _ body: (inout Record) -> Void
+    ) throws(CatalogError) -> Record {
         var next = known
         body(&next)
-        guard next != known else { return }
+        guard next != known else { return known }
         next.settle()
         try connection.update(next)
         let showsTheSame =
             next.size == known.size && next.modified == known.modified && next.indexSize == known.indexSize
             && next.metadata == known.metadata && next.indexBytes == known.indexBytes && next.state == known.state
         if !showsTheSame { delta.changed.append(next.id) }
+        return next
     }
 
     private mutating func drop(_ id: Int64) throws(CatalogError) {

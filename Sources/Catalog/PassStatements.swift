@@ -62,6 +62,16 @@ extension Connection {
         }
     }
 
+    /// What is known of a session's index by the session's file name.
+    func knownIndex(_ fileName: String) throws(CatalogError) -> (id: Int64, state: IndexState, etag: String?)? {
+        try use(.knownIndex) { statement throws(CatalogError) in
+            statement.bind(0, fileName)
+            guard try statement.step() else { return nil }
+            let state = IndexState(rawValue: Int(statement.integer(1))) ?? .unknown
+            return (statement.integer(0), state, statement.text(2))
+        }
+    }
+
     /// The greatest file name in the order of UTF-8 bytes.
     func greatestFileName() throws(CatalogError) -> String? {
         try use(.greatestName) { statement throws(CatalogError) in try statement.step() ? statement.text(0) : nil }

@@ -78,6 +78,8 @@ enum Schema {
           id INTEGER PRIMARY KEY, file_name TEXT NOT NULL, etag TEXT, size INTEGER NOT NULL, digest TEXT NOT NULL,
           file_modified INTEGER NOT NULL, last_used INTEGER NOT NULL, pinned INTEGER NOT NULL
         ) STRICT;
+        CREATE TABLE revision (number INTEGER NOT NULL) STRICT;
+        INSERT INTO revision VALUES (0);
         CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
         """
     ]
@@ -88,10 +90,11 @@ enum Query: Int, CaseIterable {
     case begin, commit
     case scan, entryByID, entryByName, tally
     case recordByID, recordByName, records, insertSession, insertDetail, updateSession, replaceDetail, deleteSession
-    case marks, known, greatestName, namedIDs, unname, refutation, refutedIDs, refute, deleteRefuted, reject,
+    case marks, known, knownIndex, greatestName, namedIDs, unname, refutation, refutedIDs, refute, deleteRefuted,
+        reject,
         forgetRejected, unknownIndexes
     case bodyByID, bodies, bodyTotals, recordBody, removeBody, touchBody
-    case value, setValue, removeValue
+    case value, setValue, removeValue, revision, nextRevision
 
     private static let entryColumns = """
         SELECT s.id, s.file_name, s.size, s.mtime, s.index_size, s.state, d.etag, d.md5, d.sha256, d.uploaded
@@ -137,6 +140,8 @@ enum Query: Int, CaseIterable {
             SELECT s.id, s.size, d.etag, d.md5, d.uploaded, d.listed, d.row_facts
             FROM session s JOIN detail d ON d.id = s.id WHERE s.file_name = ?1
             """
+        case .knownIndex:
+            "SELECT s.id, s.state, d.index_etag FROM session s JOIN detail d ON d.id = s.id WHERE s.file_name = ?1"
         case .greatestName: "SELECT MAX(file_name) FROM session"
         case .namedIDs: "SELECT id FROM detail WHERE id > ?1 AND row_facts IS NOT NULL"
         case .unname: "UPDATE detail SET row_facts = NULL, row_metadata = NULL WHERE id = ?1"
@@ -158,6 +163,8 @@ enum Query: Int, CaseIterable {
             """
         case .removeBody: "DELETE FROM body WHERE id = ?1"
         case .touchBody: "UPDATE body SET last_used = MAX(last_used, ?2) WHERE id = ?1"
+        case .revision: "SELECT number FROM revision"
+        case .nextRevision: "UPDATE revision SET number = number + 1 RETURNING number"
         case .value: "SELECT value FROM setting WHERE key = ?1"
         case .setValue: "INSERT OR REPLACE INTO setting (key, value) VALUES (?1, ?2)"
         case .removeValue: "DELETE FROM setting WHERE key = ?1"
