@@ -44,7 +44,8 @@ extension MountDaemon {
                 rejected: UInt64(rejected)),
             freshness: Freshness(
                 lastSuccess: refreshed.lastSuccess, lastError: refreshed.lastError?.description,
-                lastErrorTime: refreshed.lastErrorTime, online: refreshed.isOnline, requests: plan.requests()),
+                lastErrorTime: refreshed.lastErrorTime, online: refreshed.isOnline,
+                requests: plan.requests()),
             cache: cacheReport(), operations: operations.list().filter { $0.state == .running }, errors: errors())
     }
 
