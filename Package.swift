@@ -42,7 +42,7 @@ let package = Package(
         layer("Operations", ["Platform", "JSON"]),
         layer("ObjectStore", ["Platform"]),
         layer("CloudStores", ["ObjectStore", "Platform", "JSON", "Digests", "CCurl", "CExpat", "COpenSSL"]),
-        layer("SampleStore", ["SessionFormat", "ObjectStore", "JSON", "Digests", "CZlib"]),
+        layer("SampleStore", ["SessionFormat", "ObjectStore", "Platform", "JSON", "Digests", "CZlib"]),
         layer("Catalog", ["SessionFormat", "Platform", "JSON", "Digests", "CSQLite"]),
         layer("SessionCache", ["ObjectStore", "Catalog", "Operations", "Platform", "Digests"]),
         layer("Sync", ["SessionCache", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON"]),
