@@ -83,6 +83,12 @@ struct ByteRanges: Sendable, Equatable {
         return missing..<min(next, end)
     }
 
+    /// The end of the last run at or before a missing byte; 0 when there is none.
+    func end(before position: UInt64) -> UInt64 {
+        let index = index(ofFirstEndingAtOrAfter: position + 1)
+        return index > 0 ? ranges[index - 1].upperBound : 0
+    }
+
     private func index(ofFirstEndingAtOrAfter position: UInt64) -> Int {
         var low = 0
         var high = ranges.count

@@ -9,8 +9,11 @@ extension DownloadPlan {
         while mayStart, let wanted = firstUncovered(), let range = rangeForRead(at: wanted.offset) {
             let isUrgent = regularTransfers >= policy.connections || wanted.isClaimed
             if isUrgent && transfers.count - regularTransfers >= policy.urgentConnections { break }
+            // A little more from the left saves a request for it later.
+            let left = isUrgent ? wanted.offset : claimedByAnyone.end(before: wanted.offset)
+            let first = wanted.offset - left <= policy.near ? left : wanted.offset
             let length = isUrgent ? policy.urgentLength : segmentLength
-            actions.append(start(range.lowerBound..<min(range.upperBound, range.lowerBound + length), isUrgent, now))
+            actions.append(start(first..<min(range.upperBound, first + length), isUrgent, now))
         }
         while mayStart, regularTransfers < policy.connections, let gap = nextGap() {
             actions.append(start(gap.lowerBound..<min(gap.upperBound, gap.lowerBound + segmentLength), false, now))
@@ -77,11 +80,17 @@ extension DownloadPlan {
     }
 
     private func nextGap() -> Range<UInt64>? {
+        let claimed = claimedByAnyone
+        return claimed.gap(from: cursor, below: size) ?? claimed.gap(from: 0, below: size)
+    }
+
+    /// What is there, is being fetched, or waits for a repetition.
+    private var claimedByAnyone: ByteRanges {
         var claimed = arrived
         for transfer in transfers where transfer.position < transfer.end {
             claimed.insert(transfer.position..<transfer.end)
         }
         for penalty in penalties { claimed.insert(penalty.range) }
-        return claimed.gap(from: cursor, below: size) ?? claimed.gap(from: 0, below: size)
+        return claimed
     }
 }
