@@ -5,6 +5,9 @@ internal import Platform
 
 /// What every step of one refresh shares: where it reads, where it writes, and what it has done so far.
 final class Journey: Sendable {
+    /// Changes of one transaction, at most.
+    static let batch = 2000
+
     let store: any ObjectStore
     let catalog: Catalog
     /// `<cache>/meta_cache`.
@@ -67,9 +70,14 @@ final class Journey: Sendable {
         tellStatus(phase, UInt64(max(0, completed)), all)
     }
 
-    /// Applies changes, tells the mount, and keeps count.
+    /// Applies changes in batches, so that no other writer waits long, tells the mount of each, and keeps count.
     func apply(_ changes: [CatalogChange], _ sighting: inout Sighting) throws(CatalogError) {
-        tell(try catalog.apply(changes, sighting: &sighting))
+        var rest = changes[...]
+        while !rest.isEmpty {
+            let batch = Array(rest.prefix(Self.batch))
+            tell(try catalog.apply(batch, sighting: &sighting))
+            rest = rest.dropFirst(batch.count)
+        }
     }
 
     /// Tells the mount what a committed change did.

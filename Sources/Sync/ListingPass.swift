@@ -75,7 +75,9 @@ struct ListingPass {
     private func list(
         _ prefix: String, startAfter name: String? = nil, _ page: ([Found]) throws -> Void
     ) async throws {
-        var request = ListRequest(prefix: prefix, startAfter: name.map { prefix + $0 })
+        // A directory is read whole for every page.
+        let limit = journey.store.capabilities.isRemote ? 1000 : 10_000
+        var request = ListRequest(prefix: prefix, startAfter: name.map { prefix + $0 }, limit: limit)
         while true {
             try Task.checkCancellation()
             journey.willRequest()

@@ -9,9 +9,8 @@ struct OverallPass {
     /// Called after every batch that may have brought unknown indexes.
     let poke: @Sendable () -> Void
 
-    /// Rows of the first batch, so that something shows soon, and of the others.
+    /// Rows of the first batch, so that something shows soon.
     private static let firstBatch = 200
-    private static let batch = 2000
     /// What is read from the file at once.
     private static let chunk = 256 << 10
     /// Seconds after which rows are not held back for a fuller batch when the network pauses.
@@ -143,7 +142,7 @@ struct OverallPass {
             do {
                 try reader.consume(bytes.span.bytes) { row in
                     pending.append(.row(row, etagIsContentMD5: etagIsContentMD5))
-                    if pending.count >= (batches == 0 ? OverallPass.firstBatch : OverallPass.batch) { try commit() }
+                    if pending.count >= (batches == 0 ? OverallPass.firstBatch : Journey.batch) { try commit() }
                 }
             } catch let error as FormatError {
                 // The rest is of no use, and the rows before it are good.

@@ -29,6 +29,9 @@ final class OverallSpool: ObjectSink {
         (arrivals, signal) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
+    /// A transfer may be repeated; see ``begin(_:at:)``.
+    var restarts: Bool { true }
+
     var progress: Progress { state.withLock { $0 } }
 
     func begin(_ info: ObjectInfo, at offset: UInt64) throws(StoreError) {
