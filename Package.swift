@@ -68,6 +68,7 @@ let package = Package(
         tests("SessionFormatTests", ["SessionFormat", "JSON", "Digests"]),
         tests("SessionCacheTests", ["SessionCache", "Catalog", "ObjectStore", "Operations", "Platform", "Digests"]),
         tests("FileTreeTests", ["FileTree", "Catalog", "SessionCache", "ObjectStore", "Operations", "SessionFormat", "Platform"]),
+        tests("SampleStoreTests", ["SampleStore", "SessionFormat", "ObjectStore", "Platform", "JSON", "Digests"]),
         tests("FuseBridgeTests", ["FuseBridge", "FileTree"]),
     ]
 )
