@@ -42,7 +42,7 @@ let package = Package(
         layer("Operations", ["Platform", "JSON"]),
         layer("ObjectStore", ["Platform"]),
         layer("CloudStores", ["ObjectStore", "Platform", "JSON", "Digests", "CCurl", "CExpat", "COpenSSL"]),
-        layer("SampleStore", ["SessionFormat", "ObjectStore", "JSON", "Digests", "CZlib"]),
+        layer("SampleStore", ["SessionFormat", "ObjectStore", "Platform", "JSON", "Digests", "CZlib"]),
         layer("Catalog", ["SessionFormat", "Platform", "JSON", "Digests", "CSQLite"]),
         layer("SessionCache", ["ObjectStore", "Catalog", "Operations", "Platform", "Digests"]),
         layer("Sync", ["SessionCache", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON"]),
@@ -60,7 +60,14 @@ let package = Package(
             dependencies: ["MountService", "Control", "Platform", "JSON", "SampleStore"],
             swiftSettings: settings),
 
+        tests("CatalogTests", ["Catalog", "SessionFormat", "Platform", "CSQLite"]),
         tests("ControlTests", ["Control", "Operations", "Platform", "JSON"]),
         tests("MountServiceTests", ["MountService", "Control", "Platform", "JSON"]),
+        tests("JSONTests", ["JSON"]),
+        tests("DigestsTests", ["Digests"]),
+        tests("SessionFormatTests", ["SessionFormat", "JSON", "Digests"]),
+        tests("SessionCacheTests", ["SessionCache", "Catalog", "ObjectStore", "Operations", "Platform", "Digests"]),
+        tests("FileTreeTests", ["FileTree", "Catalog", "SessionCache", "ObjectStore", "Operations", "SessionFormat", "Platform"]),
+        tests("FuseBridgeTests", ["FuseBridge", "FileTree"]),
     ]
 )

@@ -26,6 +26,8 @@ struct ElementScanner {
 
     init(limit: Int) { self.limit = limit }
 
+    var heldBytes: Int { buffer.capacity }
+
     mutating func append(_ bytes: RawSpan) {
         if at > 0 {
             buffer.removeSubrange(..<at)
@@ -92,10 +94,7 @@ struct ElementScanner {
     private var position: UInt64 { base + UInt64(at) }
 
     private func unexpected(_ byte: UInt8) -> FormatError {
-        let cause = JSONError(.unexpectedByte(byte), at: at)
-        return FormatError(
-            .notJSON, "overall file: \(JSONError(.unexpectedByte(byte), at: Int(position)))", at: position, cause: cause
-        )
+        FormatError(JSONError(.unexpectedByte(byte), at: 0), in: "overall file", at: position)
     }
 
     private mutating func step(_ next: State) {
@@ -134,7 +133,7 @@ struct ElementScanner {
             at += length
             return value
         } catch {
-            throw FormatError(error, in: "overall file", at: position)
+            throw FormatError(error, in: "overall file", at: position, isWhole: false)
         }
     }
 }
