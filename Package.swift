@@ -57,7 +57,7 @@ let package = Package(
             ]),
         .executableTarget(
             name: "sessionfs",
-            dependencies: ["MountService", "Control", "Platform", "JSON", "SampleStore"],
+            dependencies: ["MountService", "Control", "Operations", "Sync", "Catalog", "SessionFormat", "ObjectStore", "SampleStore", "Platform", "JSON"],
             swiftSettings: settings),
 
         tests("CatalogTests", ["Catalog", "SessionFormat", "Platform", "CSQLite"]),
