@@ -59,5 +59,13 @@ let package = Package(
             name: "sessionfs",
             dependencies: ["MountService", "Control", "Platform", "JSON", "SampleStore"],
             swiftSettings: settings),
+
+        .target(
+            name: "TestSupport", dependencies: ["ObjectStore", "Platform"], path: "Tests/TestSupport",
+            swiftSettings: settings),
+        tests("PlatformTests", ["Platform", "TestSupport"]),
+        tests("OperationsTests", ["Operations", "JSON"]),
+        tests("ObjectStoreTests", ["ObjectStore", "Platform", "TestSupport"]),
+        tests("StoreConformanceTests", ["ObjectStore", "Platform", "TestSupport"]),
     ]
 )
