@@ -60,6 +60,9 @@ let package = Package(
             dependencies: ["MountService", "Control", "Platform", "JSON", "SampleStore"],
             swiftSettings: settings),
 
+        .target(
+            name: "TestSupport", dependencies: ["ObjectStore", "Platform"], path: "Tests/TestSupport",
+            swiftSettings: settings),
         tests("CatalogTests", ["Catalog", "SessionFormat", "Platform", "CSQLite"]),
         tests("ControlTests", ["Control", "Operations", "Platform", "JSON"]),
         tests("MountServiceTests", ["MountService", "Control", "Platform", "JSON"]),
@@ -68,5 +71,12 @@ let package = Package(
         tests("SessionFormatTests", ["SessionFormat", "JSON", "Digests"]),
         tests(
             "SessionCacheTests", ["SessionCache", "Catalog", "ObjectStore", "Operations", "Platform", "Digests"]),
+        tests("PlatformTests", ["Platform", "TestSupport"]),
+        tests("OperationsTests", ["Operations", "JSON"]),
+        tests("ObjectStoreTests", ["ObjectStore", "Platform", "TestSupport"]),
+        tests("StoreConformanceTests", ["ObjectStore", "Platform", "TestSupport"]),
+        tests(
+            "SyncTests",
+            ["Sync", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON", "TestSupport"]),
     ]
 )
