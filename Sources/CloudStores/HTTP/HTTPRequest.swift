@@ -4,7 +4,9 @@ public import Platform
 /// A request of HTTP/1.1 (RFC 9112).
 public struct HTTPRequest: Sendable {
     /// The request's method.
-    public enum Method: String, Sendable { case get = "GET", head = "HEAD", put = "PUT", post = "POST", delete = "DELETE" }
+    public enum Method: String, Sendable {
+        case get = "GET", head = "HEAD", put = "PUT", post = "POST", delete = "DELETE"
+    }
 
     /// The request's body.
     public enum Body: Sendable {
