@@ -42,7 +42,7 @@ let package = Package(
         layer("Operations", ["Platform", "JSON"]),
         layer("ObjectStore", ["Platform"]),
         layer("CloudStores", ["ObjectStore", "Platform", "JSON", "Digests", "CCurl", "CExpat", "COpenSSL"]),
-        layer("SampleStore", ["SessionFormat", "ObjectStore", "JSON", "Digests", "CZlib"]),
+        layer("SampleStore", ["SessionFormat", "ObjectStore", "Platform", "JSON", "Digests", "CZlib"]),
         layer("Catalog", ["SessionFormat", "Platform", "JSON", "Digests", "CSQLite"]),
         layer("SessionCache", ["ObjectStore", "Catalog", "Operations", "Platform", "Digests"]),
         layer("Sync", ["SessionCache", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON"]),
@@ -57,20 +57,21 @@ let package = Package(
             ]),
         .executableTarget(
             name: "sessionfs",
-            dependencies: ["MountService", "Control", "Platform", "JSON", "SampleStore"],
+            dependencies: ["MountService", "Control", "Operations", "Sync", "Catalog", "SessionFormat", "ObjectStore", "SampleStore", "Platform", "JSON"],
             swiftSettings: settings),
 
-        .target(
-            name: "TestSupport", dependencies: ["ObjectStore", "Platform"], path: "Tests/TestSupport",
-            swiftSettings: settings),
         tests("CatalogTests", ["Catalog", "SessionFormat", "Platform", "CSQLite"]),
         tests("ControlTests", ["Control", "Operations", "Platform", "JSON"]),
         tests("MountServiceTests", ["MountService", "Control", "Platform", "JSON"]),
         tests("JSONTests", ["JSON"]),
         tests("DigestsTests", ["Digests"]),
         tests("SessionFormatTests", ["SessionFormat", "JSON", "Digests"]),
-        tests(
-            "SessionCacheTests", ["SessionCache", "Catalog", "ObjectStore", "Operations", "Platform", "Digests"]),
+        tests("SessionCacheTests", ["SessionCache", "Catalog", "ObjectStore", "Operations", "Platform", "Digests"]),
+        tests("FileTreeTests", ["FileTree", "Catalog", "SessionCache", "ObjectStore", "Operations", "SessionFormat", "Platform"]),
+        tests("SampleStoreTests", ["SampleStore", "SessionFormat", "ObjectStore", "Platform", "JSON", "Digests"]),
+        .target(
+            name: "TestSupport", dependencies: ["ObjectStore", "Platform"], path: "Tests/TestSupport",
+            swiftSettings: settings),
         tests("PlatformTests", ["Platform", "TestSupport"]),
         tests("OperationsTests", ["Operations", "JSON"]),
         tests("ObjectStoreTests", ["ObjectStore", "Platform", "TestSupport"]),
@@ -78,5 +79,7 @@ let package = Package(
         tests(
             "SyncTests",
             ["Sync", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON", "TestSupport"]),
+        tests("FuseBridgeTests", ["FuseBridge", "FileTree"]),
+        tests("MountTests", ["sessionfs", "Platform", "TestSupport"]),
     ]
 )

@@ -113,12 +113,17 @@ public struct RefreshStatus: Sendable, Equatable {
     public var lastFullListing: Timestamp?
     /// Why the last refresh failed; nil when it ended well.
     public var lastError: StoreError?
+    /// When that was.
+    public var lastErrorTime: Timestamp?
     /// Refreshes that have failed since the last that ended well.
     public var failures = 0
     /// Requests made to the store since this process began.
     public var requests: UInt64 = 0
     /// The last report.
     public var lastReport: RefreshReport?
+
+    /// Whether the store could be reached when it was last asked.
+    public var isOnline: Bool { lastError == nil && lastSuccess != nil }
 
     /// Seconds since what is shown was last known to be true; nil when it never was.
     public var age: Double? { lastSuccess.map { max(0, Timestamp.now.seconds(since: $0)) } }

@@ -248,6 +248,7 @@ public final class Refresher: Sendable {
             case .failure(let error):
                 if error.kind == .cancelled { break }
                 state.status.lastError = error
+                state.status.lastErrorTime = .now
                 state.status.failures += 1
             }
         }

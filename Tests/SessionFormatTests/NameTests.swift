@@ -56,8 +56,10 @@ import Testing
     @Test func stemsThatFastShotMakes() throws {
         let stamp = try #require(NaiveTime(year: 2025, month: 8, day: 1, hour: 4, minute: 28, second: 52))
         let long = "diff_diff_trace_dashboard_api_and more"
-        #expect(SessionName.stem(stamp: stamp, name: long) == "20250801042852_diff_diff_trace_dashboard_api_")
-        #expect(SessionName.stem(stamp: stamp, name: "").utf8.elementsEqual("20250801042852".utf8))
+        #expect(SessionName(stamp: stamp, title: long).stem == "20250801042852_diff_diff_trace_dashboard_api_")
+        #expect(SessionName(stamp: stamp, title: "").stem == "20250801042852")
+        #expect(SessionName(stamp: stamp, title: "a/b\0c").stem == "20250801042852_a_b_c")
+        #expect(SessionName(stamp: stamp, title: String(repeating: "评", count: 40)).title.unicodeScalars.count == 30)
         #expect(SessionName(fileName: "20250801042852.fastshot")?.stamp == stamp)
         #expect(SessionName(fileName: "20250801042852.fastshot")?.title == "")
     }

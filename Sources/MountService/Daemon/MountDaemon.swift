@@ -34,12 +34,13 @@ public final class MountDaemon: Sendable {
 
     /// Runs a mount on the calling thread, which must not be one of Swift's pool, until it is unmounted. The signals of
     /// ``Signals/termination`` must be blocked.
-    /// - Parameter ready: called once the mount answers.
+    /// - Parameter ready: called once the mount answers; on a first start the catalog is still empty.
     /// - Throws: ``MountFailure`` when the mount does not come about. Afterwards nothing is left mounted.
-    public static func run(_ plan: MountPlan, ready: (MountEntry) -> Void) throws(MountFailure) {
+    public static func run(
+        _ plan: MountPlan, ready: (_ mount: MountEntry, _ isFirstStart: Bool) -> Void
+    ) throws(MountFailure) {
         let registry = MountRegistry()
-        try Mountpoint.prepare(
-            plan.mountpoint, registry: registry, storeRoot: (plan.store as? any DirectoryBacked)?.rootDirectory)
+        try Mountpoint.prepare(plan.mountpoint, registry: registry, storeDirectory: plan.storeDirectory)
         let daemon = try MountDaemon(plan)
         try daemon.serve(registry, ready)
     }
@@ -63,10 +64,14 @@ public final class MountDaemon: Sendable {
         let publisher = Publisher()
         var options = CacheOptions()
         options.maxBytes = plan.cacheLimit
-        cache = SessionCache(
-            directory: plan.cacheDirectory + "/sessions", catalog: catalog, store: plan.store, operations: operations,
-            options: options, onFactsChanged: { publisher.publish($0) })
-        var refreshing = RefreshOptions()
+        do throws(CacheError) {
+            cache = try SessionCache(
+                directory: plan.cacheDirectory + "/sessions", catalog: catalog, store: plan.store,
+                operations: operations, options: options, onFactsChanged: { publisher.publish($0) })
+        } catch {
+            throw MountFailure(error)
+        }
+        var refreshing = RefresherOptions()
         refreshing.pollInterval = plan.pollInterval
         refresher = Refresher(
             store: plan.store, catalog: catalog, cacheDirectory: plan.cacheDirectory, operations: operations,
@@ -79,7 +84,7 @@ public final class MountDaemon: Sendable {
         do throws(MountError) {
             session = try FuseSession(
                 tree: tree,
-                options: MountOptions(
+                options: FuseMountOptions(
                     mountpoint: plan.mountpoint, source: plan.store.location, allowOther: plan.allowOther,
                     kernelOptions: plan.kernelOptions, passthrough: plan.passthrough, uid: getuid(), gid: getgid()))
         } catch {
@@ -92,30 +97,18 @@ public final class MountDaemon: Sendable {
                 return report.json.serialized(.pretty) + [UInt8(ascii: "\n")]
             }
         }
-        observeCatalog(publisher)
-    }
-
-    private func observeCatalog(_ publisher: Publisher) {
         if let recovered = catalog.recovered {
             log.warning("the catalog was damaged and is made anew", ["reason": recovered])
             board.post("catalog", recovered)
-        }
-        catalog.observe { [weak self] event in
-            guard let self else { return }
-            switch event {
-            case .reset(let reason, let moved):
-                board.post("catalog", moved.map { "\(reason); the damaged file is \($0)" } ?? reason)
-                publisher.publish(CatalogDelta(reset: true))
-            case .damagedRows(let rows):
-                board.post("catalog", "\(rows.count) damaged rows are learnt again")
-            }
-            Task { try? await self.refresher.refresh(.full) }
         }
     }
 
     // MARK: Life
 
-    private func serve(_ registry: MountRegistry, _ ready: (MountEntry) -> Void) throws(MountFailure) {
+    private func serve(
+        _ registry: MountRegistry, _ ready: (MountEntry, Bool) -> Void
+    ) throws(MountFailure) {
+        let isFirstStart = refresher.status.lastSuccess == nil
         let server: WorkerThread = WorkerThread(name: "fuse-loop") { [self] in
             session.run()
             unmounted.open(())
@@ -139,7 +132,7 @@ public final class MountDaemon: Sendable {
             throw error
         }
         phase.withLock { $0 = .ready }
-        ready(entry)
+        ready(entry, isFirstStart)
         ServiceNotification.ready("\(plan.store.location) at \(plan.mountpoint)")
         let refreshing = Task { await refresher.run() }
 

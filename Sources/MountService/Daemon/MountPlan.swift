@@ -8,6 +8,8 @@ public struct MountPlan: Sendable {
     public var store: any ObjectStore
     /// Requests made to the store so far.
     public var requests: @Sendable () -> UInt64
+    /// The directory of a directory store; nil for others.
+    public var storeDirectory: String?
     /// Absolute, links resolved.
     public var mountpoint: String
     /// `<cache>/<store-id>`, made when it is missing.
@@ -27,22 +29,21 @@ public struct MountPlan: Sendable {
     /// Kernel passthrough where it is possible.
     public var passthrough: Bool
 
-    /// A plan by its parts.
-    public init(
-        store: any ObjectStore, requests: @escaping @Sendable () -> UInt64, mountpoint: String,
-        cacheDirectory: String, stateDirectory: String, cacheLimit: UInt64?, pollInterval: Double,
-        unmountPolicy: UnmountPolicy, allowOther: Bool, kernelOptions: [String], passthrough: Bool
-    ) {
-        self.store = store
-        self.requests = requests
+    /// A plan from what is configured.
+    /// - Parameter passthrough: false reads cached bodies through the daemon always.
+    public init(_ settings: StoreSettings, mountpoint: String, passthrough: Bool) throws(MountFailure) {
+        let opened = try OpenedStore(settings)
+        store = opened.store
+        requests = { opened.requests }
+        if case .directory(let path) = settings.location { storeDirectory = path }
         self.mountpoint = mountpoint
-        self.cacheDirectory = cacheDirectory
-        self.stateDirectory = stateDirectory
-        self.cacheLimit = cacheLimit
-        self.pollInterval = pollInterval
-        self.unmountPolicy = unmountPolicy
-        self.allowOther = allowOther
-        self.kernelOptions = kernelOptions
+        cacheDirectory = settings.cacheDirectory
+        stateDirectory = settings.stateDirectory
+        cacheLimit = settings.cacheLimit
+        pollInterval = settings.pollInterval
+        unmountPolicy = settings.unmountPolicy
+        allowOther = settings.allowOther
+        kernelOptions = settings.kernelOptions
         self.passthrough = passthrough
     }
 }

@@ -6,25 +6,23 @@ internal import Platform
 /// The checks on a directory before something is mounted there.
 enum Mountpoint {
     /// Makes sure that the directory can be mounted on. What a killed daemon left there is cleared first.
-    /// - Parameter storeRoot: the directory of a directory store: a mount over it would be its own source.
+    /// - Parameter storeDirectory: of a directory store: a mount over it would be its own source.
     static func prepare(
-        _ mountpoint: String, registry: MountRegistry, storeRoot: String?
+        _ mountpoint: String, registry: MountRegistry, storeDirectory: String?
     ) throws(MountFailure) {
         try clearStale(mountpoint, registry)
-        do throws(SystemError) {
-            guard let status = try Files.status(mountpoint) else {
-                throw MountFailure("\(mountpoint) does not exist: make the directory first (mkdir -p)")
-            }
-            guard status.kind == .directory else { throw MountFailure("\(mountpoint) is not a directory") }
-        } catch let error as MountFailure {
-            throw error
-        } catch let error as SystemError {
+        let status: FileStatus?
+        do throws(SystemError) { status = try Files.status(mountpoint) } catch {
             throw MountFailure(error.description, error.code == EACCES ? .denied : .failed)
         }
-        if let storeRoot, let root = Files.resolve(storeRoot), let target = Files.resolve(mountpoint),
+        guard let status else {
+            throw MountFailure("\(mountpoint) does not exist: make the directory first (mkdir -p)")
+        }
+        guard status.kind == .directory else { throw MountFailure("\(mountpoint) is not a directory") }
+        if let storeDirectory, let root = Files.resolve(storeDirectory), let target = Files.resolve(mountpoint),
             root == target || root.hasPrefix(target + "/")
         {
-            throw MountFailure("\(mountpoint) would cover the store itself (\(storeRoot)): choose another directory")
+            throw MountFailure("\(mountpoint) would cover the store itself (\(storeDirectory)): choose another directory")
         }
     }
 
