@@ -57,7 +57,7 @@ let package = Package(
             ]),
         .executableTarget(
             name: "sessionfs",
-            dependencies: ["MountService", "Control", "Platform", "JSON", "SampleStore"],
+            dependencies: ["MountService", "Control", "Operations", "Sync", "Catalog", "SessionFormat", "ObjectStore", "SampleStore", "Platform", "JSON"],
             swiftSettings: settings),
 
         tests("CatalogTests", ["Catalog", "SessionFormat", "Platform", "CSQLite"]),
@@ -68,6 +68,18 @@ let package = Package(
         tests("SessionFormatTests", ["SessionFormat", "JSON", "Digests"]),
         tests("SessionCacheTests", ["SessionCache", "Catalog", "ObjectStore", "Operations", "Platform", "Digests"]),
         tests("FileTreeTests", ["FileTree", "Catalog", "SessionCache", "ObjectStore", "Operations", "SessionFormat", "Platform"]),
+        tests("SampleStoreTests", ["SampleStore", "SessionFormat", "ObjectStore", "Platform", "JSON", "Digests"]),
+        .target(
+            name: "TestSupport", dependencies: ["ObjectStore", "Platform"], path: "Tests/TestSupport",
+            swiftSettings: settings),
+        tests("PlatformTests", ["Platform", "TestSupport"]),
+        tests("OperationsTests", ["Operations", "JSON"]),
+        tests("ObjectStoreTests", ["ObjectStore", "Platform", "TestSupport"]),
+        tests("StoreConformanceTests", ["ObjectStore", "Platform", "TestSupport"]),
+        tests(
+            "SyncTests",
+            ["Sync", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON", "TestSupport"]),
         tests("FuseBridgeTests", ["FuseBridge", "FileTree"]),
+        tests("MountTests", ["sessionfs", "Platform", "TestSupport"]),
     ]
 )

@@ -9,7 +9,7 @@ public import Platform
 /// all workers; libfuse's reply and notify functions may be called from any thread. Everything mutable is guarded.
 public final class FuseSession: @unchecked Sendable {
     let tree: FileTree
-    let options: MountOptions
+    let options: FuseMountOptions
     let passthrough: Passthrough
     private let session: OpaquePointer
     private let box: SessionBox
@@ -27,7 +27,7 @@ public final class FuseSession: @unchecked Sendable {
 
     /// Mounts a tree. Requests wait in the kernel until ``run()``.
     /// - Throws: ``MountError`` with what fusermount3 or the kernel said.
-    public init(tree: FileTree, options: MountOptions) throws(MountError) {
+    public init(tree: FileTree, options: FuseMountOptions) throws(MountError) {
         self.tree = tree
         self.options = options
         passthrough = Passthrough(wanted: options.passthrough && geteuid() == 0)

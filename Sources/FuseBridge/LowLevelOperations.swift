@@ -143,7 +143,7 @@ private func configure(_ connection: UnsafeMutablePointer<fuse_conn_info>, _ bri
 
 private func validity(_ attributes: FileAttributes) -> Double { attributes.isDynamic ? 0 : longValidity }
 
-private func status(_ attributes: FileAttributes, _ options: MountOptions) -> stat {
+private func status(_ attributes: FileAttributes, _ options: FuseMountOptions) -> stat {
     var result = stat()
     let kind: mode_t =
         switch attributes.kind {
@@ -167,7 +167,7 @@ private func status(_ attributes: FileAttributes, _ options: MountOptions) -> st
     return result
 }
 
-private func entryParameters(_ attributes: FileAttributes, _ options: MountOptions) -> fuse_entry_param {
+private func entryParameters(_ attributes: FileAttributes, _ options: FuseMountOptions) -> fuse_entry_param {
     var entry = fuse_entry_param()
     entry.ino = attributes.inode.number
     entry.generation = 1
@@ -207,7 +207,7 @@ private func list(
 private struct ListingPage {
     let request: fuse_req_t?
     let buffer: UnsafeMutableRawBufferPointer
-    let options: MountOptions
+    let options: FuseMountOptions
     let plus: Bool
     let bareLimit: Int?
     var used = 0

@@ -45,4 +45,21 @@ enum ByteScan {
         }
         return (here, seen & tops == 0)
     }
+
+    /// Whether a string needs no escape even in ASCII: no quote, backslash, control character or DEL, nothing above.
+    static func isPlainASCII(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard let start = bytes.baseAddress else { return true }
+        var here = 0
+        while here + 8 <= bytes.count {
+            let word = UnsafeRawPointer(start + here).loadUnaligned(as: UInt64.self)
+            let delete = word ^ 0x7F7F_7F7F_7F7F_7F7F
+            if special(word) | ((delete &- ones) & ~delete | word) & tops != 0 { return false }
+            here += 8
+        }
+        while here < bytes.count {
+            if isSpecial(start[here]) || start[here] >= 0x7F { return false }
+            here += 1
+        }
+        return true
+    }
 }

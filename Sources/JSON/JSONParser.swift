@@ -13,10 +13,24 @@ extension JSONValue {
 
     /// Reads one document from a part of memory. See ``parse(_:)-(Array<UInt8>)``.
     public static func parse(_ bytes: RawSpan) throws(JSONError) -> JSONValue {
-        let outcome = bytes.withUnsafeBytes { buffer -> Result<JSONValue, JSONError> in
+        try parse(bytes) { parser throws(JSONError) in try parser.document() }
+    }
+
+    /// Reads the value that memory begins with, and says how many bytes it takes; what follows is not looked at.
+    ///
+    /// For texts that are still arriving: `.unexpectedEnd` means that more is needed. A number that ends with the memory
+    /// is taken as it stands.
+    public static func parsePrefix(_ bytes: RawSpan) throws(JSONError) -> (value: JSONValue, length: Int) {
+        try parse(bytes) { parser throws(JSONError) in try parser.prefix() }
+    }
+
+    private static func parse<Value>(
+        _ bytes: RawSpan, _ body: (inout JSONParser) throws(JSONError) -> Value
+    ) throws(JSONError) -> Value {
+        let outcome = bytes.withUnsafeBytes { buffer -> Result<Value, JSONError> in
             var parser = JSONParser(buffer)
             do throws(JSONError) {
-                return .success(try parser.document())
+                return .success(try body(&parser))
             } catch {
                 return .failure(error)
             }
@@ -48,6 +62,12 @@ struct JSONParser {
         skipSpace()
         guard at == count else { throw JSONError(.trailingBytes, at: at) }
         return result
+    }
+
+    /// The value that the buffer begins with and its length.
+    mutating func prefix() throws(JSONError) -> (value: JSONValue, length: Int) {
+        let result = try value()
+        return (result, at)
     }
 
     private mutating func value() throws(JSONError) -> JSONValue {

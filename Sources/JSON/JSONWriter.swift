@@ -197,9 +197,7 @@ private func writeString(_ text: String, into out: inout [UInt8]) {
 private func writeASCIIString(_ text: String, into out: inout [UInt8]) {
     out.append(UInt8(ascii: "\""))
     let isPlain = withUTF8(text) { bytes in
-        guard let start = bytes.baseAddress else { return true }
-        let (end, isASCII) = ByteScan.plainEnd(start, from: 0, count: bytes.count)
-        guard end == bytes.count, isASCII, !bytes.contains(0x7F) else { return false }
+        guard ByteScan.isPlainASCII(bytes) else { return false }
         out.append(contentsOf: bytes)
         return true
     }

@@ -28,7 +28,17 @@ struct Canvas: Sendable {
     }
 
     mutating func fill(_ box: Box, _ color: UInt8) {
-        paint(box) { _, _ in color }
+        let left = max(0, box.x)
+        let right = min(width, box.x + box.width)
+        let bottom = min(height, box.y + box.height)
+        guard left < right else { return }
+        pixels.withUnsafeMutableBufferPointer { pixels in
+            var y = max(0, box.y)
+            while y < bottom {
+                pixels[y * width + left..<y * width + right].update(repeating: color)
+                y += 1
+            }
+        }
     }
 
     /// Colours a box pixel by pixel.

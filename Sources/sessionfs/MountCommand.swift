@@ -16,10 +16,8 @@ enum MountCommand {
             PositionalSpec("STORE", "the bucket", kind: .text),
             PositionalSpec("DIR", "an existing directory", kind: .directory),
         ],
-        options: [
+        options: SettingsRequest.mountOnlyOptions + [
             .flag("foreground", "f", "stay in the foreground and log to the terminal"),
-            .flag("read-only", nil, "refuse changes; this version always does"),
-            .value("options", "o", "OPTIONS", "comma-separated mount options"),
             .flag("no-passthrough", nil, "read cached sessions through the daemon even where the kernel could do it"),
         ])
 

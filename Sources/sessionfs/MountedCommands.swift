@@ -9,16 +9,12 @@ enum Daemon {
     /// The client of the daemon whose mount a path is in.
     /// - Throws: when no sessionfs is mounted there.
     static func client(_ path: String, timeout: Double = 30) throws(MountFailure) -> (MountEntry, ControlClient) {
-        do throws(SystemError) {
-            guard let found = try MountRegistry().find(containing: path) else {
-                throw MountFailure("no sessionfs of yours is mounted at \(path)")
-            }
-            return (found.entry, ControlClient(socketPath: found.entry.socket, timeout: timeout))
-        } catch let error as MountFailure {
-            throw error
-        } catch let error as SystemError {
+        let found: (entry: MountEntry, relativePath: String)?
+        do throws(SystemError) { found = try MountRegistry().find(containing: path) } catch {
             throw MountFailure(error.description, .denied)
         }
+        guard let found else { throw MountFailure("no sessionfs of yours is mounted at \(path)") }
+        return (found.entry, ControlClient(socketPath: found.entry.socket, timeout: timeout))
     }
 
     /// Asks a daemon something; its refusal becomes the command's.

@@ -6,14 +6,7 @@ enum Program {
     static let spec = ProgramSpec(
         name: "sessionfs",
         summary: "FastShot sessions in a bucket, as files",
-        commonOptions: [
-            .value("config", nil, "FILE", "configuration file instead of the user's", kind: .file),
-            .value("cache-dir", nil, "DIR", "cache directory, for all stores", kind: .directory),
-            .value("state-dir", nil, "DIR", "state directory, for all stores", kind: .directory),
-            .value("endpoint", nil, "URL", "endpoint of an S3-compatible store"),
-            .value("region", nil, "REGION", "region of the bucket"),
-            .value("profile", nil, "NAME", "profile in ~/.aws/config and ~/.aws/credentials"),
-            .value("key-file", nil, "FILE", "file that holds the FastShot key", kind: .file),
+        commonOptions: SettingsRequest.commonOptions + [
             .flag("json", nil, "print JSON"),
             .flag("quiet", "q", "print errors only"),
             .flag("verbose", "v", "log more; twice for everything"),

@@ -12,7 +12,7 @@ import Sync
 enum StoreArgument {
     static func settings(_ arguments: ParsedArguments, _ store: String?) throws(MountFailure) -> StoreSettings {
         do throws(ConfigurationError) {
-            let resolved = try Configuration.resolve(store: store, arguments)
+            let resolved = try Configuration.resolve(SettingsRequest(store: store, arguments: arguments))
             for warning in resolved.warnings where !arguments.flag("quiet") { Output.error("sessionfs: \(warning)") }
             return resolved.settings
         } catch {
@@ -120,8 +120,11 @@ enum InfoCommand {
         }
         let mounts: [MountEntry]
         do throws(SystemError) {
-            let holder = try MountRegistry().find(containing: target)
-            mounts = try holder.map { [$0.entry] } ?? MountRegistry().list()
+            if let holder = try MountRegistry().find(containing: target) {
+                mounts = [holder.entry]
+            } else {
+                mounts = try MountRegistry().list()
+            }
         } catch {
             throw MountFailure("\(error)", .denied)
         }
@@ -176,27 +179,28 @@ enum GetCommand {
         _ view: StoreView, _ entry: SessionEntry, _ target: String, _ advance: (Int) -> Void
     ) throws(MountFailure) {
         let temporary = Files.temporaryPath(beside: target)
-        do throws(SystemError) {
-            let file = try FileDescriptor.open(temporary, [.write, .exclusive], permissions: 0o644)
-            var offset: UInt64 = 0
-            do throws(MountFailure) {
-                try view.read(entry) { bytes throws(MountFailure) in
-                    do throws(SystemError) { try file.write(bytes, at: offset) } catch { throw MountFailure("\(error)") }
-                    offset += UInt64(bytes.count)
-                    advance(bytes.count)
-                }
-            } catch {
-                try? Files.remove(temporary)
-                throw error
+        do throws(MountFailure) {
+            let file = try local { () throws(SystemError) in
+                try FileDescriptor.open(temporary, [.write, .exclusive], permissions: 0o644)
             }
-            try file.synchronize()
-            try Files.rename(temporary, to: target)
-        } catch let error as MountFailure {
-            throw error
-        } catch let error as SystemError {
+            var offset: UInt64 = 0
+            try view.read(entry) { bytes throws(MountFailure) in
+                try local { () throws(SystemError) in try file.write(bytes, at: offset) }
+                offset += UInt64(bytes.count)
+                advance(bytes.count)
+            }
+            try local { () throws(SystemError) in
+                try file.synchronize()
+                try Files.rename(temporary, to: target)
+            }
+        } catch {
             try? Files.remove(temporary)
-            throw MountFailure("\(error)")
+            throw error
         }
+    }
+
+    private static func local<Result>(_ body: () throws(SystemError) -> Result) throws(MountFailure) -> Result {
+        do throws(SystemError) { return try body() } catch { throw MountFailure("\(error)") }
     }
 }
 
@@ -212,24 +216,25 @@ enum DemoCommand {
 
     static func run(_ arguments: ParsedArguments) throws(MountFailure) -> ExitCode {
         let directory = Files.absolute(arguments.positional("DIR") ?? "")
-        var options = SampleOptions()
+        var count = 40
         if let text = arguments.value("count") {
-            guard let count = Int(text), (1...1_000_000).contains(count) else {
-                throw MountFailure("--count takes a number from 1 to 1000000, not \(text)", .usage)
+            guard let number = Int(text), (1...100_000).contains(number) else {
+                throw MountFailure("--count takes a number from 1 to 100000, not \(text)", .usage)
             }
-            options.count = count
+            count = number
         }
-        options.key = arguments.value("key")
+        let key = arguments.value("key")
         if let names = try? Files.names(in: directory), !names.isEmpty {
             throw MountFailure("\(directory) is not empty")
         }
         do throws(SystemError) { try Files.makeDirectories(directory, permissions: 0o700) } catch {
             throw MountFailure("\(error)", .denied)
         }
-        let chosen = options
+        let sessions = count
         let summary = try waitFor { () async throws(MountFailure) in
             do throws(StoreError) {
-                return try await SampleStore.generate(into: LocalDirectoryStore(directory: directory), options: chosen)
+                return try await SampleStore.generate(
+                    into: LocalDirectoryStore(directory: directory), count: sessions, key: key)
             } catch {
                 throw MountFailure("\(error)")
             }

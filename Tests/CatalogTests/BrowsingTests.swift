@@ -126,7 +126,8 @@ import Testing
             for tags in [[], [text], ["a", text, "ü"]] {
                 for (count, size) in [(0, nil), (7, 0), (10, 99), (12_345, UInt64(Int64.max))] as [(Int, UInt64?)] {
                     let metadata = SessionMetadata(
-                        name: text, desc: text + text, tags: tags, color: text, sessionClass: text, imageCount: count,
+                        name: text, desc: text + text, tags: tags, color: text.isEmpty ? "blue" : text,
+                        sessionClass: text, imageCount: count,
                         createdAt: count == 0 ? nil : "2025-06-22T08:56:32.537002" + text, fileSize: size)
                     changes.append(row(number * 100 + changes.count, metadata: metadata))
                 }

@@ -261,12 +261,10 @@ import Testing
         #expect(delta.added.map(\.fileName) == ["fine.fastshot"])
         #expect(sighting.rejected == 3)
         #expect(sighting.ignored == 4)
-        #expect(
-            try catalog.rejectedNames() == [
-                RejectedName(key: "sessions/a\0b.fastshot", problem: .nul),
-                RejectedName(key: "sessions/deep/below.fastshot", problem: .slash),
-                RejectedName(key: "sessions/" + long, problem: .tooLong),
-            ])
+        let rejected = try catalog.rejectedNames()
+        let keys = ["a\0b.fastshot", "deep/below.fastshot", long].map { "sessions/" + $0 }
+        #expect(rejected.map(\.key) == keys)
+        #expect(rejected.map(\.problem) == [.nul, .slash, .tooLong])
         // A complete listing without them forgets them.
         _ = try catalog.finishListing(Sighting(), bound: 0)
         #expect(try catalog.rejectedNames().isEmpty)

@@ -18,7 +18,7 @@ import Testing
     }
 
     @Test func aCommaInTheSourceDoesNotSplitTheOptions() {
-        let options = MountOptions(mountpoint: "/mnt", source: "file:///a,b\\c", uid: 0, gid: 0)
+        let options = FuseMountOptions(mountpoint: "/mnt", source: "file:///a,b\\c", uid: 0, gid: 0)
         #expect(options.optionString.hasPrefix("fsname=file:///a\\,b\\\\c,subtype=sessionfs,ro"))
     }
 }

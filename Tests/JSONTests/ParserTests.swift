@@ -159,3 +159,26 @@ private func failure(_ text: String) -> JSONError? { failure(Array(text.utf8)) }
         #expect((2.5 as JSONValue).double == 2.5)
     }
 }
+
+@Suite struct PrefixTests {
+    private func prefix(_ text: String) throws(JSONError) -> (value: JSONValue, length: Int) {
+        try JSONValue.parsePrefix(Array(text.utf8).span.bytes)
+    }
+
+    @Test func whatFollowsIsNotLookedAt() throws {
+        let object = try prefix(#"{"a": [1]}, garbage"#)
+        #expect(object.value == ["a": [1]])
+        #expect(object.length == 10)
+        #expect(try prefix("12,").length == 2)
+        #expect(try prefix("true]").length == 4)
+        #expect(try prefix("\"é\"x").length == 4)
+    }
+
+    @Test func whatIsNotCompleteEndsUnexpectedly() {
+        for text in ["{\"a\": [1", "\"abc", "tr", ""] {
+            #expect(throws: JSONError.self) { try prefix(text) }
+        }
+        let error = #expect(throws: JSONError.self) { try prefix("[1, x") }
+        #expect(error == JSONError(.unexpectedByte(UInt8(ascii: "x")), at: 4))
+    }
+}

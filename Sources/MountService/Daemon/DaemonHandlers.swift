@@ -144,9 +144,9 @@ extension MountDaemon {
 
     private func sessionReport(_ name: String) throws(ControlProblem) -> SessionReport? {
         do throws(CatalogError) {
-            guard let entry = try catalog.entry(fileName: name) ?? catalog.entry(fileName: name + ".fastshot") else {
-                return nil
-            }
+            var found = try catalog.entry(fileName: name)
+            if found == nil { found = try catalog.entry(fileName: name + ".fastshot") }
+            guard let entry = found else { return nil }
             let state = cache.state(entry.id)
             let local: UInt64 =
                 switch state {

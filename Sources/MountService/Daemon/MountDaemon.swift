@@ -84,7 +84,7 @@ public final class MountDaemon: Sendable {
         do throws(MountError) {
             session = try FuseSession(
                 tree: tree,
-                options: MountOptions(
+                options: FuseMountOptions(
                     mountpoint: plan.mountpoint, source: plan.store.location, allowOther: plan.allowOther,
                     kernelOptions: plan.kernelOptions, passthrough: plan.passthrough, uid: getuid(), gid: getgid()))
         } catch {

@@ -35,7 +35,7 @@ public struct MountPlan: Sendable {
         let opened = try OpenedStore(settings)
         store = opened.store
         requests = { opened.requests }
-        if case .directory(let path) = settings.location.provider { storeDirectory = path }
+        if case .directory(let path) = settings.location { storeDirectory = path }
         self.mountpoint = mountpoint
         cacheDirectory = settings.cacheDirectory
         stateDirectory = settings.stateDirectory

@@ -11,16 +11,14 @@ enum Mountpoint {
         _ mountpoint: String, registry: MountRegistry, storeDirectory: String?
     ) throws(MountFailure) {
         try clearStale(mountpoint, registry)
-        do throws(SystemError) {
-            guard let status = try Files.status(mountpoint) else {
-                throw MountFailure("\(mountpoint) does not exist: make the directory first (mkdir -p)")
-            }
-            guard status.kind == .directory else { throw MountFailure("\(mountpoint) is not a directory") }
-        } catch let error as MountFailure {
-            throw error
-        } catch let error as SystemError {
+        let status: FileStatus?
+        do throws(SystemError) { status = try Files.status(mountpoint) } catch {
             throw MountFailure(error.description, error.code == EACCES ? .denied : .failed)
         }
+        guard let status else {
+            throw MountFailure("\(mountpoint) does not exist: make the directory first (mkdir -p)")
+        }
+        guard status.kind == .directory else { throw MountFailure("\(mountpoint) is not a directory") }
         if let storeDirectory, let root = Files.resolve(storeDirectory), let target = Files.resolve(mountpoint),
             root == target || root.hasPrefix(target + "/")
         {

@@ -12,12 +12,14 @@ public struct OpenedStore: Sendable {
 
     /// Makes the client; no request is made.
     public init(_ settings: StoreSettings) throws(MountFailure) {
-        switch settings.location.provider {
+        switch settings.location {
         case .directory(let path): provider = LocalDirectoryStore(directory: path)
         case .s3: provider = try S3Opening.open(settings)
         case .azure, .gcs:
-            throw MountFailure(
-                "\(settings.location.url): this version reads s3:// and file:// stores only", .usage)
+            do throws(ConfigurationError) { try settings.location.requireSupport() } catch {
+                throw MountFailure(error.description, .usage)
+            }
+            throw MountFailure("\(settings.location.url): cannot be opened", .usage)
         }
         metered = MeteredStore(provider)
         store = RetryingStore(metered)

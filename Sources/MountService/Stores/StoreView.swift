@@ -1,7 +1,7 @@
 public import Catalog
-public import ObjectStore
+internal import ObjectStore
 internal import Operations
-public import Platform
+internal import Platform
 internal import SessionCache
 public import Sync
 
@@ -57,7 +57,8 @@ public final class StoreView: Sendable {
     /// A session by its file name, with or without `.fastshot`.
     public func entry(named name: String) throws(MountFailure) -> SessionEntry? {
         do throws(CatalogError) {
-            return try catalog.entry(fileName: name) ?? catalog.entry(fileName: name + ".fastshot")
+            if let entry = try catalog.entry(fileName: name) { return entry }
+            return try catalog.entry(fileName: name + ".fastshot")
         } catch {
             throw MountFailure("catalog: \(error)")
         }

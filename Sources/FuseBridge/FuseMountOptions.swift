@@ -1,5 +1,5 @@
 /// How a tree is mounted.
-public struct MountOptions: Sendable, Equatable {
+public struct FuseMountOptions: Sendable, Equatable {
     /// Where; an absolute path of a directory.
     public var mountpoint: String
     /// Shown as the device in the mount table: the store's URL.
