@@ -42,13 +42,13 @@ let package = Package(
         layer("Operations", ["Platform", "JSON"]),
         layer("ObjectStore", ["Platform"]),
         layer("CloudStores", ["ObjectStore", "Platform", "JSON", "Digests", "CCurl", "CExpat", "COpenSSL"]),
-        layer("SampleStore", ["SessionFormat", "ObjectStore", "JSON", "Digests", "CZlib"]),
+        layer("SampleStore", ["SessionFormat", "ObjectStore", "Platform", "JSON", "Digests", "CZlib"]),
         layer("Catalog", ["SessionFormat", "Platform", "JSON", "Digests", "CSQLite"]),
         layer("SessionCache", ["ObjectStore", "Catalog", "Operations", "Platform", "Digests"]),
         layer("Sync", ["SessionCache", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON"]),
         layer("FileTree", ["Catalog", "SessionCache", "SessionFormat", "Platform"]),
         layer("FuseBridge", ["FileTree", "Platform", "CFuse"]),
-        layer("Control", ["Operations", "Platform", "JSON", "CMicroHTTPD", "CCurl"]),
+        layer("Control", ["Operations", "Platform", "JSON", "Digests", "CMicroHTTPD", "CCurl"]),
         layer(
             "MountService",
             [
@@ -57,11 +57,18 @@ let package = Package(
             ]),
         .executableTarget(
             name: "sessionfs",
-            dependencies: ["MountService", "Control", "Platform", "JSON", "SampleStore"],
+            dependencies: ["MountService", "Control", "Operations", "Sync", "Catalog", "SessionFormat", "ObjectStore", "SampleStore", "Platform", "JSON"],
             swiftSettings: settings),
 
-        tests("CatalogTests", ["Catalog", "Platform"]),
-        tests(
-            "SessionCacheTests", ["SessionCache", "Catalog", "ObjectStore", "Operations", "Platform", "Digests"]),
+        tests("CatalogTests", ["Catalog", "SessionFormat", "Platform", "CSQLite"]),
+        tests("ControlTests", ["Control", "Operations", "Platform", "JSON"]),
+        tests("MountServiceTests", ["MountService", "Control", "Platform", "JSON"]),
+        tests("JSONTests", ["JSON"]),
+        tests("DigestsTests", ["Digests"]),
+        tests("SessionFormatTests", ["SessionFormat", "JSON", "Digests"]),
+        tests("SessionCacheTests", ["SessionCache", "Catalog", "ObjectStore", "Operations", "Platform", "Digests"]),
+        tests("FileTreeTests", ["FileTree", "Catalog", "SessionCache", "ObjectStore", "Operations", "SessionFormat", "Platform"]),
+        tests("SampleStoreTests", ["SampleStore", "SessionFormat", "ObjectStore", "Platform", "JSON", "Digests"]),
+        tests("FuseBridgeTests", ["FuseBridge", "FileTree"]),
     ]
 )

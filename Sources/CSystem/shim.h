@@ -38,3 +38,16 @@ static inline int sfs_strerror(int code, char *buffer, size_t size) { return str
 static inline int sfs_fallocate(int descriptor, off_t length) {
     return (int)syscall(SYS_fallocate, descriptor, 0, (off_t)0, length);
 }
+// prctl(2) is variadic.
+static inline int sfs_set_thread_name(const char *name) { return prctl(PR_SET_NAME, name, 0, 0, 0); }
+extern char **environ;
+static inline char **sfs_environ(void) { return environ; }
+// POSIX_SPAWN_SETSID is declared only for GNU sources.
+static inline short sfs_spawn_setsid(void) { return 0x80; }
+static inline void sfs_small_footprint(void) {
+    mallopt(M_ARENA_MAX, 2);
+    mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+    mallopt(M_TRIM_THRESHOLD, 256 * 1024);
+}
+// pipe2(2) is declared only for GNU sources.
+static inline int sfs_pipe(int *ends) { return (int)syscall(SYS_pipe2, ends, O_CLOEXEC); }

@@ -1,3 +1,4 @@
+internal import Digests
 internal import Platform
 
 extension Catalog {
@@ -99,43 +100,5 @@ extension Statement {
             contentMD5: blob(7).map(Hex.encode), sha256: blob(8).map(Hex.encode),
             uploaded: optionalInteger(9).map(Timestamp.init(nanoseconds:)),
             indexState: IndexState(rawValue: Int(integer(5))) ?? .unknown)
-    }
-}
-
-/// Digests are kept as bytes and shown as lower-case hex.
-enum Hex {
-    static func encode(_ bytes: [UInt8]) -> String {
-        let digits = Array("0123456789abcdef".utf8)
-        return String(unsafeUninitializedCapacity: bytes.count * 2) { buffer in
-            for (index, byte) in bytes.enumerated() {
-                buffer[2 * index] = digits[Int(byte >> 4)]
-                buffer[2 * index + 1] = digits[Int(byte & 15)]
-            }
-            return bytes.count * 2
-        }
-    }
-
-    /// Nil unless the text is hex for `count` bytes.
-    static func decode(_ text: String?, count: Int) -> [UInt8]? {
-        guard let text, text.utf8.count == 2 * count else { return nil }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(count)
-        var high: UInt8?
-        for character in text.utf8 {
-            let digit: UInt8
-            switch character {
-            case 0x30...0x39: digit = character - 0x30
-            case 0x61...0x66: digit = character - 0x61 + 10
-            case 0x41...0x46: digit = character - 0x41 + 10
-            default: return nil
-            }
-            if let known = high {
-                bytes.append(known << 4 | digit)
-                high = nil
-            } else {
-                high = digit
-            }
-        }
-        return bytes
     }
 }

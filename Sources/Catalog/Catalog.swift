@@ -25,17 +25,23 @@ public final class Catalog: Sendable {
         var handler: (@Sendable (CatalogEvent) -> Void)?
         var closed = false
     }
+    /// Which state of the sessions this process knows of.
+    struct Revision {
+        var own: Int64
+        var othersWrote = false
+    }
 
-    private let path: String
+    let path: String
     private let lockPath: String
     private let writer = Slot()
     private let readers = [Slot(), Slot()]
     private let turn = Atomic<Int>(0)
     private let era = Atomic<Int>(0)
     private let shared = Guarded(Shared())
+    let revision = Guarded(Revision(own: 0))
     let touches = Guarded<[Int64: Int64]>([:])
 
-    private static let log = Log("catalog")
+    static let log = Log("catalog")
 
     private init(directory: String) {
         path = directory + "/catalog.sqlite"
@@ -55,7 +61,7 @@ public final class Catalog: Sendable {
             try catalog.write { _ throws(CatalogError) in }
         } catch  where error.kind == .corrupt {
             // `write` has put a fresh database in place; only a second failure is one.
-            try catalog.write { _ throws(CatalogError) in }
+            try catalog.takeRevision()
         }
         return catalog
     }
@@ -79,6 +85,21 @@ public final class Catalog: Sendable {
         try? flushTouches()
         shared.withLock { $0.closed = true }
         for slot in readers + [writer] { slot.mutex.withLock { $0 = nil } }
+    }
+
+    private func takeRevision() throws(CatalogError) {
+        let found = try write { connection throws(CatalogError) in try connection.number(.revision) }
+        revision.withLock { $0.own = found }
+    }
+
+    /// Whether another process has changed sessions since the last call, or since the catalog was opened.
+    public func othersChangedSessions() throws(CatalogError) -> Bool {
+        let found = try write { connection throws(CatalogError) in try connection.number(.revision) }
+        return revision.withLock { state in
+            let changed = state.othersWrote || found != state.own
+            state = Revision(own: found)
+            return changed
+        }
     }
 
     func announce(_ event: CatalogEvent) {
@@ -145,7 +166,7 @@ public final class Catalog: Sendable {
             let opened = try Connection(path: path)
             if try opened.integer("PRAGMA user_version") == Schema.version { return opened }
         } else if !create {
-            throw CatalogError(.io, "\(path) is gone")
+            throw CatalogError(.corrupt, "\(path) is gone")
         }
         let lock = try lockFile()
         defer { withExtendedLifetime(lock) {} }
@@ -154,10 +175,12 @@ public final class Catalog: Sendable {
 
     private func openLocked(firstID: Int64) throws(CatalogError) -> Connection {
         // Made here and not by SQLite, so that it is private from its first moment; SQLite gives its other files the
-        // same permissions.
-        do throws(SystemError) {
-            _ = try FileDescriptor.open(path, [.readWrite, .create], permissions: 0o600)
-        } catch { throw CatalogError(error) }
+        // same permissions. One that exists must not be opened: closing it would drop SQLite's locks on it (fcntl(2)).
+        if !Files.exists(path) {
+            do throws(SystemError) {
+                _ = try FileDescriptor.open(path, [.readWrite, .exclusive], permissions: 0o600)
+            } catch { throw CatalogError(error) }
+        }
         let opened = try Connection(path: path)
         try Schema.prepare(opened, firstID: firstID)
         return opened
@@ -189,6 +212,7 @@ public final class Catalog: Sendable {
             // the microseconds since 1970, which grow faster than rows can be added.
             held = try openLocked(firstID: Timestamp.now.nanoseconds / 1000)
             era.add(1, ordering: .releasing)
+            revision.withLock { $0 = Revision(own: 0) }
             let reason = damage?.message ?? "the database was removed or replaced"
             let text = aside.map { "\(reason); the damaged file is \($0)" } ?? reason
             shared.withLock { $0.recovered = text }
@@ -197,8 +221,15 @@ public final class Catalog: Sendable {
         if let event { announce(event) }
     }
 
+    /// Replaces a database that answers and is damaged all the same.
+    func replaceDamaged(_ problem: String) throws(CatalogError) {
+        try recover(from: CatalogError(.corrupt, problem), generation: generation)
+    }
+
     /// Renames the database and what belongs to it.
-    private func moveAside() throws(CatalogError) -> String {
+    /// - Returns: the new name; nil when nothing was there.
+    private func moveAside() throws(CatalogError) -> String? {
+        guard Files.exists(path) else { return nil }
         let target = "\(path).corrupt-\(Timestamp.now.iso8601Basic)"
         do throws(SystemError) {
             for suffix in ["", "-wal", "-shm"] where Files.exists(path + suffix) {

@@ -104,6 +104,11 @@ final class Connection: @unchecked Sendable {
     var hasMoved: Bool { sfs_sqlite_has_moved(handle) != 0 }
 
     /// The single integer that a statement gives.
+    func number(_ query: Query) throws(CatalogError) -> Int64 {
+        try use(query) { statement throws(CatalogError) in try statement.step() ? statement.integer(0) : 0 }
+    }
+
+    /// The single integer that a statement gives.
     func integer(_ sql: String) throws(CatalogError) -> Int64 {
         try once(sql) { statement throws(CatalogError) in try statement.step() ? statement.integer(0) : 0 }
     }

@@ -1,10 +1,22 @@
+internal import Digests
 internal import Platform
+internal import SessionFormat
 
 /// Everything that the catalog keeps of one session: a row of `session` and its row of `detail`.
-struct Record {
+struct Record: Equatable {
+    /// Where the metadata came from.
+    enum Source: Int64 {
+        case none = 0
+        /// The key `metadata` of the session's row in the overall file.
+        case row = 1
+        /// The index object.
+        case object = 2
+    }
+
     var id: Int64 = 0
     var fileName: String
     var size: UInt64 = 0
+    var modified = Timestamp(nanoseconds: 0)
     var indexSize: UInt64 = 0
     var state = IndexState.unknown
     var etag: String?
@@ -17,127 +29,105 @@ struct Record {
     var rowFacts: Int64?
     /// The mark of the overall row's metadata when it was last taken; nil when it had none.
     var rowMetadata: Int64?
+    /// The version of the index object that the metadata is of, where known.
     var indexEtag: String?
+    var source = Source.none
+    var metadata: SessionMetadata?
+    /// The index object's bytes where they are not what ``generatedIndex`` gives.
+    var indexBytes: [UInt8]?
+    /// Why the index cannot be read.
+    var reason: String?
 
     init(fileName: String) { self.fileName = fileName }
 
-    /// The modification time to show.
-    var modified: Timestamp { uploaded ?? Timestamp(nanoseconds: 0) }
-
-    /// Takes what the store says of the object now.
-    /// - Returns: whether anything is another now.
-    mutating func take(_ facts: ObjectFacts) -> Bool {
-        var next = self
-        let sameVersion = facts.etag != nil && facts.etag == etag
-        next.size = facts.size
-        next.etag = facts.etag ?? (facts.size == size ? etag : nil)
-        if let known = Hex.decode(facts.contentMD5, count: 16) {
-            next.md5 = known
-        } else if !sameVersion, listed || facts.size != size {
-            next.md5 = nil
+    /// The index file as FastShot writes it at a session's first save.
+    var generatedIndex: [UInt8]? {
+        metadata.map { metadata in
+            MetadataIndex(
+                fileName: fileName, metadata: metadata, createdAt: metadata.createdAt, lastUpdated: metadata.createdAt
+            ).encode()
         }
-        if !sameVersion, facts.size != size || (listed && facts.etag != nil) { next.sha256 = nil }
-        next.uploaded = facts.uploaded ?? uploaded
-        next.listed = true
-        let changed =
-            next.size != size || next.etag != etag || next.md5 != md5 || next.sha256 != sha256
-            || next.uploaded != uploaded || !listed
-        self = next
-        return changed
+    }
+
+    /// Brings what follows from the facts in step with them: the time to show and the size of the index.
+    mutating func settle() {
+        modified = shownTime
+        // An index's name is a byte longer than the session's and can be too long for a file: then none is shown.
+        if fileName.utf8.count >= 255 {
+            indexSize = 0
+        } else if let indexBytes {
+            indexSize = UInt64(indexBytes.count)
+        } else {
+            indexSize = metadata.map { IndexLength.of(fileName: fileName, $0) } ?? 0
+        }
+    }
+
+    /// The session's creation (local time unless it names a zone), else the stamp in its name, else the upload.
+    private var shownTime: Timestamp {
+        if let time = metadata?.createdAt.flatMap(NaiveTime.init(iso8601:))?.timestamp { return time }
+        if let time = SessionName(fileName: fileName)?.stamp?.timestamp { return time }
+        return uploaded ?? Timestamp(nanoseconds: 0)
+    }
+
+    /// What damage on the disk is told by: a SHA-256, cut to 16 bytes, over everything that the bucket said. The marks
+    /// of the overall rows are left out, as a wrong one only costs a reading.
+    var digest: [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(512 + (indexBytes?.count ?? 0))
+        bytes.add(UInt64(bitPattern: id))
+        bytes.add(fileName)
+        bytes.add(size)
+        bytes.add(UInt64(bitPattern: modified.nanoseconds))
+        bytes.add(indexSize)
+        bytes.add(UInt64(state.rawValue))
+        bytes.add(etag)
+        bytes.add(md5)
+        bytes.add(sha256)
+        bytes.add(uploaded.map { UInt64(bitPattern: $0.nanoseconds) })
+        bytes.add(UInt64(bitPattern: source.rawValue))
+        if let metadata {
+            bytes.add(metadata.name)
+            bytes.add(metadata.desc)
+            bytes.add(metadata.color)
+            bytes.add(metadata.sessionClass)
+            bytes.add(UInt64(metadata.imageCount))
+            bytes.add(metadata.createdAt)
+            bytes.add(metadata.fileSize)
+            for tag in metadata.tags { bytes.add(tag) }
+        }
+        bytes.add(indexBytes)
+        bytes.add(reason)
+        return Array(SHA256.hash(bytes).prefix(16))
     }
 }
 
-extension Connection {
-    func record(id: Int64) throws(CatalogError) -> Record? {
-        try use(.recordByID) { statement throws(CatalogError) in
-            statement.bind(0, id)
-            return try statement.record()
+extension NaiveTime {
+    /// The moment: in its zone where it names one, else in the process's.
+    var timestamp: Timestamp? {
+        if let offsetSeconds {
+            return Timestamp.utc(
+                year: year, month: month, day: day, hour: hour, minute: minute, second: second,
+                nanoseconds: nanoseconds, offsetSeconds: offsetSeconds)
         }
-    }
-
-    func record(fileName: String) throws(CatalogError) -> Record? {
-        try use(.recordByName) { statement throws(CatalogError) in
-            statement.bind(0, fileName)
-            return try statement.record()
-        }
-    }
-
-    /// Adds a record.
-    /// - Returns: its new id.
-    func insert(_ record: Record) throws(CatalogError) -> Int64 {
-        try use(.insertSession) { statement throws(CatalogError) in
-            statement.bind(0, record.fileName)
-            statement.bindBrowse(record, from: 1)
-            _ = try statement.step()
-        }
-        let id = lastInsertID
-        try use(.insertDetail) { statement throws(CatalogError) in
-            statement.bind(0, id)
-            statement.bindDetail(record)
-            _ = try statement.step()
-        }
-        return id
-    }
-
-    /// Writes a record over its older self.
-    func update(_ record: Record) throws(CatalogError) {
-        try use(.updateSession) { statement throws(CatalogError) in
-            statement.bind(0, record.id)
-            statement.bindBrowse(record, from: 1)
-            _ = try statement.step()
-        }
-        try use(.updateDetail) { statement throws(CatalogError) in
-            statement.bind(0, record.id)
-            statement.bindDetail(record)
-            _ = try statement.step()
-        }
-    }
-
-    func deleteSession(_ id: Int64) throws(CatalogError) {
-        try use(.deleteSession) { statement throws(CatalogError) in
-            statement.bind(0, id)
-            _ = try statement.step()
-        }
+        return Timestamp.local(
+            year: year, month: month, day: day, hour: hour, minute: minute, second: second, nanoseconds: nanoseconds)
     }
 }
 
-extension Statement {
-    fileprivate func record() throws(CatalogError) -> Record? {
-        guard try step() else { return nil }
-        var record = Record(fileName: text(1) ?? "")
-        record.id = integer(0)
-        record.size = UInt64(bitPattern: integer(2))
-        record.indexSize = UInt64(bitPattern: integer(4))
-        record.state = IndexState(rawValue: Int(integer(5))) ?? .unknown
-        record.etag = text(6)
-        record.md5 = blob(7)
-        record.sha256 = blob(8)
-        record.uploaded = optionalInteger(9).map(Timestamp.init(nanoseconds:))
-        record.listed = integer(10) != 0
-        record.rowFacts = optionalInteger(11)
-        record.rowMetadata = optionalInteger(12)
-        record.indexEtag = text(13)
-        return record
+extension [UInt8] {
+    fileprivate mutating func add(_ number: UInt64?) {
+        guard let number else { return append(0) }
+        append(8)
+        Swift.withUnsafeBytes(of: number.littleEndian) { append(contentsOf: $0) }
     }
-
-    fileprivate func bindBrowse(_ record: Record, from first: Int32) {
-        bind(first, Int64(bitPattern: record.size))
-        bind(first + 1, record.modified.nanoseconds)
-        bind(first + 2, Int64(bitPattern: record.indexSize))
-        bind(first + 3, Int64(record.state.rawValue))
+    fileprivate mutating func add(_ text: String?) {
+        guard let text else { return append(0) }
+        add(UInt64(text.utf8.count))
+        append(contentsOf: text.utf8)
     }
-
-    fileprivate func bindDetail(_ record: Record) {
-        bind(1, record.etag)
-        bind(2, record.md5)
-        bind(3, record.sha256)
-        bind(4, record.uploaded?.nanoseconds)
-        bind(5, record.listed ? 1 : 0)
-        bind(6, record.rowFacts)
-        bind(7, record.rowMetadata)
-        bind(8, record.indexEtag)
-        bind(9, 0)
-        for column: Int32 in 10...19 { bind(column, nil as Int64?) }
-        bind(20, [])
+    fileprivate mutating func add(_ bytes: [UInt8]?) {
+        guard let bytes else { return append(0) }
+        add(UInt64(bytes.count))
+        append(contentsOf: bytes)
     }
 }

@@ -67,14 +67,19 @@ enum Schema {
           UPDATE tally SET sessions = sessions - 1, bytes = bytes - old.size WHERE state = old.state;
           UPDATE tally SET sessions = sessions + 1, bytes = bytes + new.size WHERE state = new.state;
         END;
-        CREATE TABLE refuted (file_name TEXT PRIMARY KEY, row_facts INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+        CREATE TABLE refuted (
+          id INTEGER PRIMARY KEY, file_name TEXT NOT NULL UNIQUE, row_facts INTEGER NOT NULL
+        ) STRICT;
         CREATE TABLE rejected (
-          key TEXT NOT NULL, source INTEGER NOT NULL, problem TEXT NOT NULL, PRIMARY KEY (key, source)
+          key TEXT NOT NULL, source INTEGER NOT NULL, problem TEXT NOT NULL, pass INTEGER NOT NULL,
+          PRIMARY KEY (key, source)
         ) STRICT, WITHOUT ROWID;
         CREATE TABLE body (
           id INTEGER PRIMARY KEY, file_name TEXT NOT NULL, etag TEXT, size INTEGER NOT NULL, digest TEXT NOT NULL,
           file_modified INTEGER NOT NULL, last_used INTEGER NOT NULL, pinned INTEGER NOT NULL
         ) STRICT;
+        CREATE TABLE revision (number INTEGER NOT NULL) STRICT;
+        INSERT INTO revision VALUES (0);
         CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
         """
     ]
@@ -84,9 +89,12 @@ enum Schema {
 enum Query: Int, CaseIterable {
     case begin, commit
     case scan, entryByID, entryByName, tally
-    case recordByID, recordByName, insertSession, insertDetail, updateSession, updateDetail, deleteSession
+    case recordByID, recordByName, records, insertSession, insertDetail, updateSession, replaceDetail, deleteSession
+    case marks, known, knownIndex, greatestName, namedIDs, unname, refutation, refutedIDs, refute, deleteRefuted,
+        reject,
+        forgetRejected, unknownIndexes
     case bodyByID, bodies, bodyTotals, recordBody, removeBody, touchBody
-    case value, setValue, removeValue
+    case value, setValue, removeValue, revision, nextRevision
 
     private static let entryColumns = """
         SELECT s.id, s.file_name, s.size, s.mtime, s.index_size, s.state, d.etag, d.md5, d.sha256, d.uploaded
@@ -97,6 +105,11 @@ enum Query: Int, CaseIterable {
           d.listed, d.row_facts, d.row_metadata, d.index_etag, d.index_source, d.name, d.desc, d.tags, d.color,
           d.class, d.image_count, d.created_at, d.file_size, d.index_bytes, d.reason, d.digest
         FROM session s JOIN detail d ON d.id = s.id
+        """
+    private static let detailValues = """
+         INTO detail (id, etag, md5, sha256, uploaded, listed, row_facts, row_metadata, index_etag, index_source,
+          name, desc, tags, color, class, image_count, created_at, file_size, index_bytes, reason, digest)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)
         """
     private static let bodyColumns =
         "SELECT id, file_name, etag, size, digest, file_modified, last_used, pinned FROM body"
@@ -111,25 +124,35 @@ enum Query: Int, CaseIterable {
         case .tally: "SELECT state, sessions, bytes FROM tally"
         case .recordByID: Query.recordColumns + " WHERE s.id = ?1"
         case .recordByName: Query.recordColumns + " WHERE s.file_name = ?1"
+        case .records: Query.recordColumns + " WHERE s.id > ?1 ORDER BY s.id"
         case .insertSession:
             "INSERT INTO session (file_name, size, mtime, index_size, state) VALUES (?1, ?2, ?3, ?4, ?5)"
-        case .insertDetail:
-            """
-            INSERT INTO detail (id, etag, md5, sha256, uploaded, listed, row_facts, row_metadata, index_etag,
-              index_source, name, desc, tags, color, class, image_count, created_at, file_size, index_bytes, reason,
-              digest)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)
-            """
+        case .insertDetail: "INSERT" + Query.detailValues
+        case .replaceDetail: "REPLACE" + Query.detailValues
         case .updateSession: "UPDATE session SET size = ?2, mtime = ?3, index_size = ?4, state = ?5 WHERE id = ?1"
-        case .updateDetail:
-            """
-            UPDATE detail SET etag = ?2, md5 = ?3, sha256 = ?4, uploaded = ?5, listed = ?6, row_facts = ?7,
-              row_metadata = ?8, index_etag = ?9, index_source = ?10, name = ?11, desc = ?12, tags = ?13, color = ?14,
-              class = ?15, image_count = ?16, created_at = ?17, file_size = ?18, index_bytes = ?19, reason = ?20,
-              digest = ?21
-            WHERE id = ?1
-            """
         case .deleteSession: "DELETE FROM session WHERE id = ?1"
+        case .marks:
+            """
+            SELECT s.id, d.row_facts, d.row_metadata FROM session s JOIN detail d ON d.id = s.id WHERE s.file_name = ?1
+            """
+        case .known:
+            """
+            SELECT s.id, s.size, d.etag, d.md5, d.uploaded, d.listed, d.row_facts
+            FROM session s JOIN detail d ON d.id = s.id WHERE s.file_name = ?1
+            """
+        case .knownIndex:
+            "SELECT s.id, s.state, d.index_etag FROM session s JOIN detail d ON d.id = s.id WHERE s.file_name = ?1"
+        case .greatestName: "SELECT MAX(file_name) FROM session"
+        case .namedIDs: "SELECT id FROM detail WHERE id > ?1 AND row_facts IS NOT NULL"
+        case .unname: "UPDATE detail SET row_facts = NULL, row_metadata = NULL WHERE id = ?1"
+        case .refutation: "SELECT id, row_facts FROM refuted WHERE file_name = ?1"
+        case .refutedIDs: "SELECT id FROM refuted WHERE id > ?1"
+        case .refute: "INSERT OR REPLACE INTO refuted (file_name, row_facts) VALUES (?1, ?2)"
+        case .deleteRefuted: "DELETE FROM refuted WHERE id = ?1"
+        case .reject: "REPLACE INTO rejected (key, source, problem, pass) VALUES (?1, ?2, ?3, ?4)"
+        case .forgetRejected: "DELETE FROM rejected WHERE source = ?1 AND pass <> ?2"
+        case .unknownIndexes:
+            "SELECT id, file_name FROM session WHERE state = 0 AND id > ?1 ORDER BY id LIMIT ?2"
         case .bodyByID: Query.bodyColumns + " WHERE id = ?1"
         case .bodies: Query.bodyColumns + " ORDER BY id"
         case .bodyTotals: "SELECT COUNT(*), COALESCE(SUM(size), 0) FROM body"
@@ -140,6 +163,8 @@ enum Query: Int, CaseIterable {
             """
         case .removeBody: "DELETE FROM body WHERE id = ?1"
         case .touchBody: "UPDATE body SET last_used = MAX(last_used, ?2) WHERE id = ?1"
+        case .revision: "SELECT number FROM revision"
+        case .nextRevision: "UPDATE revision SET number = number + 1 RETURNING number"
         case .value: "SELECT value FROM setting WHERE key = ?1"
         case .setValue: "INSERT OR REPLACE INTO setting (key, value) VALUES (?1, ?2)"
         case .removeValue: "DELETE FROM setting WHERE key = ?1"

@@ -130,19 +130,24 @@ public struct CatalogDelta: Sendable, Equatable {
     public var removed: [Item]
     /// Sessions of which size, time, index or metadata is another now.
     public var changed: [Int64]
-    /// The catalog was made anew: no id from before means anything any more.
+    /// The catalog was made anew or changed by another process: anything that was shown may be different now.
     public var reset: Bool
+    /// The local copy of `overall_meta.json` is another now.
+    public var overallFile: Bool
 
     /// A change; empty by default.
-    public init(added: [Item] = [], removed: [Item] = [], changed: [Int64] = [], reset: Bool = false) {
+    public init(
+        added: [Item] = [], removed: [Item] = [], changed: [Int64] = [], reset: Bool = false, overallFile: Bool = false
+    ) {
         self.added = added
         self.removed = removed
         self.changed = changed
         self.reset = reset
+        self.overallFile = overallFile
     }
 
     /// Whether nothing happened.
-    public var isEmpty: Bool { added.isEmpty && removed.isEmpty && changed.isEmpty && !reset }
+    public var isEmpty: Bool { added.isEmpty && removed.isEmpty && changed.isEmpty && !reset && !overallFile }
 
     /// Adds a later change to this one.
     public mutating func merge(_ later: CatalogDelta) {
@@ -150,6 +155,7 @@ public struct CatalogDelta: Sendable, Equatable {
         removed += later.removed
         changed += later.changed
         reset = reset || later.reset
+        overallFile = overallFile || later.overallFile
     }
 }
 

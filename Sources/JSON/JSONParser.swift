@@ -13,10 +13,24 @@ extension JSONValue {
 
     /// Reads one document from a part of memory. See ``parse(_:)-(Array<UInt8>)``.
     public static func parse(_ bytes: RawSpan) throws(JSONError) -> JSONValue {
-        let outcome = bytes.withUnsafeBytes { buffer -> Result<JSONValue, JSONError> in
+        try parse(bytes) { parser throws(JSONError) in try parser.document() }
+    }
+
+    /// Reads the value that memory begins with, and says how many bytes it takes; what follows is not looked at.
+    ///
+    /// For texts that are still arriving: `.unexpectedEnd` means that more is needed. A number that ends with the memory
+    /// is taken as it stands.
+    public static func parsePrefix(_ bytes: RawSpan) throws(JSONError) -> (value: JSONValue, length: Int) {
+        try parse(bytes) { parser throws(JSONError) in try parser.prefix() }
+    }
+
+    private static func parse<Value>(
+        _ bytes: RawSpan, _ body: (inout JSONParser) throws(JSONError) -> Value
+    ) throws(JSONError) -> Value {
+        let outcome = bytes.withUnsafeBytes { buffer -> Result<Value, JSONError> in
             var parser = JSONParser(buffer)
             do throws(JSONError) {
-                return .success(try parser.document())
+                return .success(try body(&parser))
             } catch {
                 return .failure(error)
             }
@@ -48,6 +62,12 @@ struct JSONParser {
         skipSpace()
         guard at == count else { throw JSONError(.trailingBytes, at: at) }
         return result
+    }
+
+    /// The value that the buffer begins with and its length.
+    mutating func prefix() throws(JSONError) -> (value: JSONValue, length: Int) {
+        let result = try value()
+        return (result, at)
     }
 
     private mutating func value() throws(JSONError) -> JSONValue {
@@ -139,12 +159,12 @@ struct JSONParser {
 
     private mutating func string() throws(JSONError) -> String {
         let start = at + 1
-        let end = plainEnd(from: start)
+        let (end, isASCII) = ByteScan.plainEnd(bytes, from: start, count: count)
         guard end < count else { throw JSONError(.unexpectedEnd, at: count) }
         switch bytes[end] {
         case UInt8(ascii: "\""):
             at = end + 1
-            return try text(UnsafeBufferPointer(start: bytes + start, count: end - start), at: start)
+            return try text(UnsafeBufferPointer(start: bytes + start, count: end - start), isASCII: isASCII, at: start)
         case UInt8(ascii: "\\"):
             return try escapedString(from: start, firstEscape: end)
         default:
@@ -152,39 +172,12 @@ struct JSONParser {
         }
     }
 
-    /// The first byte from here that is a quote, a backslash or a control character.
-    private func plainEnd(from start: Int) -> Int {
-        var here = start
-        let quotes: UInt64 = 0x2222_2222_2222_2222
-        let backslashes: UInt64 = 0x5C5C_5C5C_5C5C_5C5C
-        let ones: UInt64 = 0x0101_0101_0101_0101
-        let tops: UInt64 = 0x8080_8080_8080_8080
-        // Eight bytes at a time: (x - 01..) & ~x & 80.. marks bytes that are zero, exactly up to the first one.
-        while here + 8 <= count {
-            let word = UnsafeRawPointer(bytes + here).loadUnaligned(as: UInt64.self)
-            let quote = word ^ quotes
-            let backslash = word ^ backslashes
-            let marks =
-                ((quote &- ones) & ~quote) | ((backslash &- ones) & ~backslash)
-                | ((word &- 0x2020_2020_2020_2020) & ~word)
-            let found = marks & tops
-            if found != 0 { return here + UInt64(littleEndian: found).trailingZeroBitCount / 8 }
-            here += 8
-        }
-        while here < count {
-            let byte = bytes[here]
-            if byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { return here }
-            here += 1
-        }
-        return count
-    }
-
     private mutating func escapedString(from start: Int, firstEscape: Int) throws(JSONError) -> String {
         var buffer: [UInt8] = []
         buffer.reserveCapacity(firstEscape - start + 32)
         var here = start
         while true {
-            let end = plainEnd(from: here)
+            let end = ByteScan.plainEnd(bytes, from: here, count: count).end
             buffer.append(contentsOf: UnsafeBufferPointer(start: bytes + here, count: end - here))
             guard end < count else { throw JSONError(.unexpectedEnd, at: count) }
             if bytes[end] == UInt8(ascii: "\"") {
@@ -194,13 +187,22 @@ struct JSONParser {
             guard bytes[end] == UInt8(ascii: "\\") else { throw JSONError(.controlCharacter(bytes[end]), at: end) }
             here = try escape(at: end, into: &buffer)
         }
-        let outcome = buffer.withUnsafeBufferPointer { String(validating: $0, as: UTF8.self) }
-        guard let outcome else { throw JSONError(.invalidUTF8, at: start) }
-        return outcome
+        let outcome = buffer.withUnsafeBufferPointer { buffer -> Result<String, JSONError> in
+            do throws(JSONError) {
+                return .success(try text(buffer, isASCII: false, at: start))
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try outcome.get()
     }
 
-    private func text(_ plain: UnsafeBufferPointer<UInt8>, at start: Int) throws(JSONError) -> String {
-        guard let text = String(validating: plain, as: UTF8.self) else { throw JSONError(.invalidUTF8, at: start) }
+    private func text(
+        _ plain: UnsafeBufferPointer<UInt8>, isASCII: Bool, at start: Int
+    ) throws(JSONError) -> String {
+        let text = String(decoding: plain, as: UTF8.self)
+        // Decoding repairs what is invalid, so the text has other bytes then. `String(validating:)` is many times slower.
+        if !isASCII, !text.utf8.elementsEqual(plain) { throw JSONError(.invalidUTF8, at: start) }
         return text
     }
 
@@ -337,7 +339,7 @@ struct JSONParser {
 /// Equality by bytes. `==` alone holds canonically equivalent texts for the same.
 @inline(__always)
 func sameText(_ left: String, _ right: String) -> Bool {
-    left == right && left.utf8.elementsEqual(right.utf8)
+    left.utf8.count == right.utf8.count && left == right && left.utf8.elementsEqual(right.utf8)
 }
 
 /// A key of a hash table that compares by bytes.

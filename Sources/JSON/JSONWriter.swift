@@ -103,11 +103,13 @@ extension JSONValue {
             out.append(UInt8(ascii: "]"))
         case .object(let members):
             out.append(UInt8(ascii: "{"))
-            for (index, member) in sortedByKey(members).enumerated() {
-                if index > 0 { writeSeparator(UInt8(ascii: ","), &out) }
-                writeASCIIString(member.0, into: &out)
+            var isFirst = true
+            withOrder(of: members) { index in
+                if !isFirst { writeSeparator(UInt8(ascii: ","), &out) }
+                isFirst = false
+                writeASCIIString(members[index].0, into: &out)
                 writeSeparator(UInt8(ascii: ":"), &out)
-                member.1.writeCanonical(into: &out)
+                members[index].1.writeCanonical(into: &out)
             }
             out.append(UInt8(ascii: "}"))
         case .string(let text): writeASCIIString(text, into: &out)
@@ -133,13 +135,43 @@ extension JSONValue {
     }
 }
 
-/// The members by their keys' code points, which is the order of their UTF-8 bytes.
-private func sortedByKey(_ members: [(String, JSONValue)]) -> [(String, JSONValue)] {
-    members.sorted { precedes($0.0, $1.0) }
+/// Visits the places of members by their keys' code points, which is the order of their UTF-8 bytes.
+private func withOrder(of members: [(String, JSONValue)], visit: (Int) -> Void) {
+    // The first eight bytes of a key decide nearly always.
+    struct Place {
+        var prefix: UInt64
+        var index: Int
+    }
+    func precedes(_ left: Place, _ right: Place) -> Bool {
+        if left.prefix != right.prefix { return left.prefix < right.prefix }
+        return members[left.index].0.utf8.lexicographicallyPrecedes(members[right.index].0.utf8)
+    }
+    if members.count > 32 {
+        let places = members.indices.map { Place(prefix: keyPrefix(members[$0].0), index: $0) }
+        for place in places.sorted(by: precedes) { visit(place.index) }
+        return
+    }
+    withUnsafeTemporaryAllocation(of: Place.self, capacity: members.count) { places in
+        for index in members.indices {
+            let place = Place(prefix: keyPrefix(members[index].0), index: index)
+            var hole = index
+            while hole > 0, precedes(place, places[hole - 1]) {
+                places.initializeElement(at: hole, to: places[hole - 1])
+                hole -= 1
+            }
+            places.initializeElement(at: hole, to: place)
+        }
+        for index in members.indices { visit(places[index].index) }
+    }
 }
 
-private func precedes(_ left: String, _ right: String) -> Bool {
-    left.utf8.lexicographicallyPrecedes(right.utf8)
+/// The first eight bytes of a key as a number that sorts as they do; a shorter key is filled with zeros.
+private func keyPrefix(_ key: String) -> UInt64 {
+    withUTF8(key) { bytes in
+        var prefix: UInt64 = 0
+        for index in 0..<min(8, bytes.count) { prefix |= UInt64(bytes[index]) << UInt64(56 - 8 * index) }
+        return prefix
+    }
 }
 
 // MARK: Strings
@@ -148,14 +180,15 @@ private func precedes(_ left: String, _ right: String) -> Bool {
 private func writeString(_ text: String, into out: inout [UInt8]) {
     out.append(UInt8(ascii: "\""))
     withUTF8(text) { bytes in
-        var run = 0
-        for (index, byte) in bytes.enumerated()
-        where byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
-            out.append(contentsOf: bytes[run..<index])
-            writeEscape(UInt16(byte), into: &out)
-            run = index + 1
+        guard let start = bytes.baseAddress else { return }
+        var here = 0
+        while true {
+            let end = ByteScan.plainEnd(start, from: here, count: bytes.count).end
+            out.append(contentsOf: bytes[here..<end])
+            guard end < bytes.count else { return }
+            writeEscape(UInt16(bytes[end]), into: &out)
+            here = end + 1
         }
-        out.append(contentsOf: bytes[run...])
     }
     out.append(UInt8(ascii: "\""))
 }
@@ -163,19 +196,20 @@ private func writeString(_ text: String, into out: inout [UInt8]) {
 /// A string in quotes where everything outside printable ASCII is escaped, as Python does by default.
 private func writeASCIIString(_ text: String, into out: inout [UInt8]) {
     out.append(UInt8(ascii: "\""))
-    let plain = withUTF8(text) { bytes in
-        let isPlain = bytes.allSatisfy {
-            $0 >= 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")
-        }
-        if isPlain { out.append(contentsOf: bytes) }
-        return isPlain
+    let isPlain = withUTF8(text) { bytes in
+        guard ByteScan.isPlainASCII(bytes) else { return false }
+        out.append(contentsOf: bytes)
+        return true
     }
-    if !plain {
-        for unit in text.utf16 {
-            if unit >= 0x20, unit < 0x7F, unit != 0x22, unit != 0x5C {
-                out.append(UInt8(truncatingIfNeeded: unit))
-            } else {
-                writeEscape(unit, into: &out)
+    if !isPlain {
+        for scalar in text.unicodeScalars {
+            switch scalar.value {
+            case 0x20..<0x7F where scalar != "\"" && scalar != "\\": out.append(UInt8(truncatingIfNeeded: scalar.value))
+            case 0...0xFFFF: writeEscape(UInt16(truncatingIfNeeded: scalar.value), into: &out)
+            default:
+                let rest = scalar.value - 0x10000
+                writeEscape(0xD800 | UInt16(truncatingIfNeeded: rest >> 10), into: &out)
+                writeEscape(0xDC00 | UInt16(truncatingIfNeeded: rest & 0x3FF), into: &out)
             }
         }
     }

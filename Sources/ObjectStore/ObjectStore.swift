@@ -22,7 +22,8 @@ public protocol ObjectStore: Sendable {
     /// - Parameters:
     ///   - options: range and conditions.
     ///   - sink: gets the facts once, then the bytes in order. What it throws ends the transfer and is thrown on.
-    /// - Throws: `.precondition` when `ifMatch` fails; `.temporary` when the body ends early.
+    /// - Throws: `.precondition` when `ifMatch` fails; `.temporary` when the body ends early; `.permanent` when the range
+    ///   begins at or behind the object's end (HTTP 416).
     func get(_ key: String, _ options: ReadOptions, into sink: any ObjectSink) async throws(StoreError) -> ReadOutcome
 
     /// Writes a whole object, atomically: readers see the old or the new one.
@@ -47,11 +48,14 @@ public protocol ObjectStore: Sendable {
 }
 
 extension ObjectStore {
+    /// None, unless the store has one.
     public func changeMark(prefix: String) async throws(StoreError) -> String? { nil }
 
     /// Reads a whole small object.
     /// - Parameter limit: in bytes; a larger object is `.permanent`.
-    public func bytes(_ key: String, limit: Int = 16 << 20) async throws(StoreError) -> (info: ObjectInfo, bytes: [UInt8]) {
+    public func bytes(_ key: String, limit: Int = 16 << 20) async throws(StoreError) -> (
+        info: ObjectInfo, bytes: [UInt8]
+    ) {
         let sink = CollectingSink(limit: limit)
         guard case .object(let info) = try await get(key, ReadOptions(), into: sink) else {
             throw StoreError(.permanent, key: key, message: "unexpected 304 without a condition")
@@ -79,6 +83,7 @@ public struct StoreCapabilities: Sendable, Equatable {
     public var etagIsContentMD5: Bool
     /// The network lies between: reads cost round trips, and the store can be away.
     public var isRemote: Bool
+    /// Makes the value from its parts.
     public init(etagIsContentMD5: Bool, isRemote: Bool) {
         self.etagIsContentMD5 = etagIsContentMD5
         self.isRemote = isRemote
@@ -97,6 +102,7 @@ public struct ObjectInfo: Sendable, Equatable {
     public var modified: Timestamp?
     /// The MD5 of the contents in lower-case hex, only where the store vouches for it.
     public var contentMD5: String?
+    /// Makes the value from its parts.
     public init(
         key: String, size: UInt64, etag: String? = nil, modified: Timestamp? = nil, contentMD5: String? = nil
     ) {
@@ -116,6 +122,7 @@ public struct ReadOptions: Sendable, Equatable {
     public var ifMatch: String?
     /// Not this version, else `.notModified`.
     public var ifNoneMatch: String?
+    /// Makes the value from its parts.
     public init(range: Range<UInt64>? = nil, ifMatch: String? = nil, ifNoneMatch: String? = nil) {
         self.range = range
         self.ifMatch = ifMatch
@@ -138,6 +145,14 @@ public protocol ObjectSink: AnyObject, Sendable {
     func begin(_ info: ObjectInfo, at offset: UInt64) throws(StoreError)
     /// The next bytes, in order.
     func receive(_ bytes: RawSpan) throws(StoreError)
+    /// Whether a second `begin` forgets what came before, so that ``RetryingStore`` may repeat a read that broke off
+    /// in the middle of the body. Default false.
+    var restarts: Bool { get }
+}
+
+extension ObjectSink {
+    /// See ``ObjectSink/restarts``.
+    public var restarts: Bool { false }
 }
 
 /// A sink that keeps the body in memory. Read ``bytes`` after the transfer.
@@ -151,10 +166,15 @@ public final class CollectingSink: ObjectSink {
     /// What has arrived.
     public var bytes: [UInt8] { collected.withLock { $0 } }
 
+    /// See ``ObjectSink/restarts``.
+    public var restarts: Bool { true }
+
+    /// See ``ObjectSink/begin(_:at:)``.
     public func begin(_ info: ObjectInfo, at offset: UInt64) throws(StoreError) {
         collected.withLock { $0.removeAll() }
     }
 
+    /// See ``ObjectSink/receive(_:)``.
     public func receive(_ bytes: RawSpan) throws(StoreError) {
         let full = collected.withLock { held -> Bool in
             guard held.count + bytes.byteCount <= limit else { return true }
@@ -199,6 +219,7 @@ public struct ListRequest: Sendable, Equatable {
     public var continuation: String?
     /// The most objects of a page; stores cap it (S3: 1,000).
     public var limit: Int
+    /// Makes the value from its parts.
     public init(prefix: String, startAfter: String? = nil, continuation: String? = nil, limit: Int = 1000) {
         self.prefix = prefix
         self.startAfter = startAfter
@@ -209,9 +230,11 @@ public struct ListRequest: Sendable, Equatable {
 
 /// One page of a listing.
 public struct ListPage: Sendable, Equatable {
+    /// In the order of their keys.
     public var objects: [ObjectInfo]
     /// For the next page, or nil at the end.
     public var continuation: String?
+    /// Makes the value from its parts.
     public init(objects: [ObjectInfo], continuation: String? = nil) {
         self.objects = objects
         self.continuation = continuation

@@ -30,6 +30,7 @@ public struct StoreError: Error, Sendable, Equatable, CustomStringConvertible {
         case cancelled
     }
 
+    /// What a caller can do about it.
     public var kind: Kind
     /// The object, relative to the store's prefix; empty for the container.
     public var key: String
@@ -44,6 +45,7 @@ public struct StoreError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The system call behind a `.local` error.
     public var system: SystemError?
 
+    /// Makes the value from its parts.
     public init(
         _ kind: Kind, key: String = "", message: String, providerCode: String? = nil, status: Int? = nil,
         retryAfter: Double? = nil, system: SystemError? = nil

@@ -30,6 +30,22 @@ public struct OperationSnapshot: Sendable, Equatable {
     public var started: Timestamp
     public var ended: Timestamp?
 
+    /// A picture by its parts, for who reads one from the control API.
+    public init(
+        id: UInt64, kind: OperationKind, subject: String, state: OperationState, completed: UInt64, total: UInt64?,
+        message: String, started: Timestamp, ended: Timestamp?
+    ) {
+        self.id = id
+        self.kind = kind
+        self.subject = subject
+        self.state = state
+        self.completed = completed
+        self.total = total
+        self.message = message
+        self.started = started
+        self.ended = ended
+    }
+
     /// The JSON of the control API and `--json`.
     public var json: JSONValue {
         var object: [(String, JSONValue)] = [

@@ -1,5 +1,6 @@
 internal import CSystem
 internal import Glibc
+internal import Synchronization
 
 /// An open file that closes itself when the last reference goes. Safe to share: every call is one system call on a
 /// constant descriptor number.
@@ -7,6 +8,7 @@ public final class FileDescriptor: Sendable {
     /// The raw descriptor, for C interfaces. Valid as long as this object lives.
     public let raw: Int32
     private let path: String
+    private let isClosed = Atomic<Bool>(false)
 
     /// Takes ownership of an open descriptor.
     public init(owning raw: Int32, path: String = "") {
@@ -14,7 +16,36 @@ public final class FileDescriptor: Sendable {
         self.path = path
     }
 
-    deinit { close(raw) }
+    deinit { closeNow() }
+
+    /// Closes before the last reference goes. No call may be under way or follow.
+    public func closeNow() {
+        if !isClosed.exchange(true, ordering: .acquiringAndReleasing) { close(raw) }
+    }
+
+    /// Reads once from a pipe or socket: at most `count` bytes, none at the end.
+    /// - Throws: `SystemError` of read(2).
+    public func readAvailable(_ count: Int) throws(SystemError) -> [UInt8] {
+        var failure: SystemError?
+        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+            do throws(SystemError) {
+                filled = try retryingInterrupts("read", path) { Glibc.read(raw, buffer.baseAddress, count) }
+            } catch { failure = error }
+        }
+        if let failure { throw failure }
+        return bytes
+    }
+
+    /// Writes to a pipe, or at the end of a file opened with ``Mode/append``.
+    /// - Throws: `SystemError` of write(2).
+    public func append(_ bytes: [UInt8]) throws(SystemError) {
+        var done = 0
+        while done < bytes.count {
+            done += try retryingInterrupts("write", path) {
+                bytes.withUnsafeBytes { Glibc.write(raw, $0.baseAddress.map { $0 + done }, bytes.count - done) }
+            }
+        }
+    }
 
     /// How a file is opened.
     public struct Mode: OptionSet, Sendable {

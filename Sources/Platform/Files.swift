@@ -155,4 +155,11 @@ public enum Files {
         let token = String(UInt64.random(in: .min ... .max), radix: 36)
         return parentDirectory(path) + "/." + lastComponent(path).prefix(80) + "." + token + ".tmp"
     }
+
+    /// Bytes that an unprivileged user may still write on the path's filesystem; 0 when it cannot be told.
+    public static func availableBytes(_ path: String) -> UInt64 {
+        var answer = statvfs()
+        guard statvfs(path, &answer) == 0 else { return 0 }
+        return UInt64(answer.f_bavail) * UInt64(answer.f_frsize)
+    }
 }

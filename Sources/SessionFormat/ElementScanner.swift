@@ -22,9 +22,13 @@ struct ElementScanner {
     private var state = State.start
     private var currentKey = ""
     private var hasRows = false
+    /// The end of the element at `at` has not come; `extent` tells how far it has been looked for.
+    private var isPartial = false
     private var extent = Extent()
 
     init(limit: Int) { self.limit = limit }
+
+    var heldBytes: Int { buffer.capacity }
 
     mutating func append(_ bytes: RawSpan) {
         if at > 0 {
@@ -92,10 +96,7 @@ struct ElementScanner {
     private var position: UInt64 { base + UInt64(at) }
 
     private func unexpected(_ byte: UInt8) -> FormatError {
-        let cause = JSONError(.unexpectedByte(byte), at: at)
-        return FormatError(
-            .notJSON, "overall file: \(JSONError(.unexpectedByte(byte), at: Int(position)))", at: position, cause: cause
-        )
+        FormatError(JSONError(.unexpectedByte(byte), at: 0), in: "overall file", at: position)
     }
 
     private mutating func step(_ next: State) {
@@ -121,20 +122,43 @@ struct ElementScanner {
 
     /// The value that begins at `at`, once all of it has come.
     private mutating func element() throws(FormatError) -> JSONValue? {
-        let start = at
-        guard let length = buffer.withUnsafeBufferPointer({ extent.scan($0, from: start) }) else {
-            guard buffer.count - start <= limit else {
+        if !isPartial {
+            do {
+                let (value, length) = try JSONValue.parsePrefix(buffer.span.extracting(at...).bytes)
+                // A number, or what looks like one, may go on in what comes next.
+                if at + length < buffer.count || !value.isNumber {
+                    at += length
+                    return value
+                }
+            } catch  where error.kind != .unexpectedEnd {
+                throw FormatError(error, in: "overall file", at: position)
+            } catch {}
+            // Not all is there. It is not parsed again and again as it grows: its end is looked for first.
+            isPartial = true
+            extent = Extent()
+        }
+        guard let length = buffer.withUnsafeBufferPointer({ extent.scan($0, from: at) }) else {
+            guard buffer.count - at <= limit else {
                 throw FormatError(.tooLarge, "overall file: an element of more than \(limit) bytes", at: position)
             }
             return nil
         }
-        extent = Extent()
+        isPartial = false
         do {
-            let value = try JSONValue.parse(buffer.span.extracting(start..<start + length).bytes)
+            let value = try JSONValue.parse(buffer.span.extracting(at..<at + length).bytes)
             at += length
             return value
         } catch {
-            throw FormatError(error, in: "overall file", at: position)
+            throw FormatError(error, in: "overall file", at: position, isWhole: false)
+        }
+    }
+}
+
+extension JSONValue {
+    fileprivate var isNumber: Bool {
+        switch self {
+        case .integer, .number: true
+        default: false
         }
     }
 }

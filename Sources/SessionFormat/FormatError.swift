@@ -36,10 +36,14 @@ public struct FormatError: Error, Sendable, Equatable, CustomStringConvertible {
     }
 
     /// A text that is no JSON document.
-    init(_ cause: JSONError, in what: String, at base: UInt64 = 0) {
+    /// - Parameters:
+    ///   - base: where the text begins in the file.
+    ///   - isWhole: false when the text was cut out of a larger one, so that its early end does not mean the file's.
+    init(_ cause: JSONError, in what: String, at base: UInt64 = 0, isWhole: Bool = true) {
+        let place = JSONError(cause.kind, at: Int(base) + cause.offset)
         self.init(
-            cause.kind == .unexpectedEnd ? .truncated : .notJSON, "\(what): \(cause)", at: base + UInt64(cause.offset),
-            cause: cause)
+            isWhole && cause.kind == .unexpectedEnd ? .truncated : .notJSON, "\(what): \(place)",
+            at: UInt64(place.offset), cause: place)
     }
 
     /// The message.

@@ -36,6 +36,14 @@ public struct NaiveTime: Sendable, Hashable {
         self.offsetSeconds = offsetSeconds
     }
 
+    /// 1970-01-01T00:00:00, without a zone.
+    public static let epoch = NaiveTime()
+
+    private init() {
+        (year, month, day) = (1970, 1, 1)
+        (hour, minute, second, nanoseconds) = (0, 0, 0, 0)
+    }
+
     private static func days(of month: Int, in year: Int) -> Int {
         switch month {
         case 2: year.isMultiple(of: 4) && (!year.isMultiple(of: 100) || year.isMultiple(of: 400)) ? 29 : 28

@@ -56,6 +56,9 @@ public final class OverallWriter {
         bytes.append(contentsOf: "\"checksum\": \"\(Hex.encode(digest.finalize()))\"\n}".utf8)
     }
 
+    /// How many bytes ``take()`` would hand over.
+    public var pendingBytes: Int { bytes.count }
+
     /// What has been written since the last call.
     public func take() -> [UInt8] {
         let taken = bytes

@@ -15,6 +15,9 @@ public struct OverallSummary: Sendable, Equatable {
     public var badRows = 0
     /// Whether the checksum over the rows agrees.
     public var checksum = ChecksumState.absent
+
+    /// A file that says nothing.
+    public init() {}
 }
 
 /// Reads `overall_meta.json` as it arrives, in memory that does not grow with the number of rows.
@@ -33,6 +36,9 @@ public final class OverallReader {
 
     /// A reader at the beginning of a file.
     public init() {}
+
+    /// The memory held for the element that is being received, in bytes.
+    var heldBytes: Int { scanner.heldBytes + canonical.capacity }
 
     /// Takes the next bytes and delivers the rows that end in them, in their order.
     /// - Throws: ``FormatError`` when it is no overall file; what `row` throws is thrown on.

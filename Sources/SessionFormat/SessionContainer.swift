@@ -114,8 +114,10 @@ public struct SessionContainer: Sendable, Equatable {
         do {
             return try JSONValue.parse(bytes)
         } catch {
-            // A key that differs late in its length opens the first bytes and shows within one length of it.
-            if let keyLength, error.offset < 2 * keyLength, error.kind != .unexpectedEnd { throw wrongKey(at: offset) }
+            // A key that is nearly right opens the first bytes. What follows is keys and line breaks, where it shows.
+            if let keyLength, error.offset < 256 + 4 * keyLength, error.kind != .unexpectedEnd {
+                throw wrongKey(at: offset)
+            }
             throw FormatError(error, in: "session", at: offset)
         }
     }

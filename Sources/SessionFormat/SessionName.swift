@@ -26,6 +26,14 @@ public struct SessionName: Sendable, Hashable, CustomStringConvertible {
         self.init(indexFileName, suffix: Self.indexSuffix)
     }
 
+    /// The name that FastShot gives a session: its stamp, and its title cut at 30 characters (code points). What cannot
+    /// stand in a file name becomes `_`.
+    public init(stamp: NaiveTime, title: String) {
+        var cut = String.UnicodeScalarView()
+        for scalar in title.unicodeScalars.prefix(30) { cut.append(scalar == "/" || scalar == "\0" ? "_" : scalar) }
+        stem = cut.isEmpty ? stamp.stamp : stamp.stamp + "_" + String(cut)
+    }
+
     private init?(_ fileName: String, suffix: String) {
         // By bytes: as characters, the dot may belong to a cluster with what stands before it.
         let bytes = fileName.utf8
@@ -57,13 +65,6 @@ public struct SessionName: Sendable, Hashable, CustomStringConvertible {
     public var title: String {
         guard stamp != nil else { return stem }
         return String(decoding: stem.utf8.dropFirst(15), as: UTF8.self)
-    }
-
-    /// The stem that FastShot gives a session: stamp and name, the name cut at 30 characters (code points).
-    public static func stem(stamp: NaiveTime, name: String) -> String {
-        var cut = String.UnicodeScalarView()
-        cut.append(contentsOf: name.unicodeScalars.prefix(30))
-        return cut.isEmpty ? stamp.stamp : stamp.stamp + "_" + String(cut)
     }
 
     /// Names are equal when their bytes are.

@@ -1,0 +1,132 @@
+internal import Digests
+internal import SessionFormat
+
+/// How a record takes what the bucket says. Two voices speak of an object, and the rule between them is this:
+///
+/// - **The store itself** (listing, HEAD, GET) is always right about size, version and upload time.
+/// - **A row of the overall file** is a copy of what the store said at some time, by a client that may have been wrong
+///   or late. It counts where the store was not heard yet. Once the store was heard (`listed`), a row adds only what is
+///   missing, until the row's own content changes between two readings of the file: then somebody has published
+///   something newer than that listing, and the row counts again until the store is heard.
+///
+/// Metadata goes by the same rule: what was read from the index object stays until the row's `metadata` changes.
+extension Record {
+    /// Takes what the store says of the object.
+    mutating func take(_ facts: ObjectFacts) {
+        // Without tags, the length has to tell versions apart.
+        let sameVersion = facts.size == size && (facts.etag == nil || etag == nil || facts.etag == etag)
+        if !sameVersion {
+            md5 = nil
+            sha256 = nil
+            etag = nil
+        }
+        size = facts.size
+        etag = facts.etag ?? etag
+        md5 = facts.contentMD5.flatMap { Digest.bytes($0, count: 16) } ?? md5
+        uploaded = facts.uploaded ?? uploaded
+        listed = true
+    }
+
+    /// Takes a row of the overall file.
+    /// - Parameter etagIsContentMD5: whether the store's tags of small objects are MD5 sums.
+    mutating func take(_ row: OverallRow, _ marks: RowMarks, etagIsContentMD5: Bool) {
+        let isFirst = rowFacts == nil
+        if rowFacts != marks.facts { takeFacts(row, isFirst: isFirst, etagIsContentMD5: etagIsContentMD5) }
+        rowFacts = marks.facts
+        if let news = row.metadata, rowMetadata != marks.metadata {
+            if source != .object || rowMetadata != nil {
+                metadata = news
+                source = .row
+                state = .known
+                indexBytes = nil
+                reason = nil
+            }
+            rowMetadata = marks.metadata
+        } else if isFirst, state == .missing {
+            // A client writes the index before the row: it may be there by now.
+            state = .unknown
+        }
+    }
+
+    private mutating func takeFacts(_ row: OverallRow, isFirst: Bool, etagIsContentMD5: Bool) {
+        var rowMD5: [UInt8]?
+        var rowSHA256: [UInt8]?
+        switch row.checksum {
+        case .etag(let hex): rowMD5 = Digest.bytes(hex, count: 16)
+        case .sha256(let hex): rowSHA256 = Digest.bytes(hex, count: 32)
+        case nil: break
+        }
+        let differs =
+            (row.fileSize ?? size) != size || Digest.differ(rowMD5, md5) || Digest.differ(rowSHA256, sha256)
+        if differs {
+            if listed && isFirst { return }
+            size = row.fileSize ?? size
+            etag = nil
+            md5 = nil
+            sha256 = nil
+            listed = false
+        }
+        md5 = md5 ?? rowMD5
+        sha256 = sha256 ?? rowSHA256
+        if etag == nil, etagIsContentMD5, let rowMD5 { etag = Hex.encode(rowMD5) }
+        if !listed || uploaded == nil {
+            uploaded = row.createdAt.flatMap(NaiveTime.init(iso8601:))?.timestamp ?? uploaded
+        }
+    }
+
+    /// Takes what was found under the index's key.
+    mutating func take(_ finding: IndexFinding) {
+        switch finding {
+        case .known(let index, let bytes, let foundEtag):
+            metadata = index.metadata
+            source = .object
+            state = .known
+            indexEtag = foundEtag
+            reason = nil
+            indexBytes = bytes
+            if generatedIndex == bytes { indexBytes = nil }
+        case .missing:
+            indexEtag = nil
+            lose(.missing, nil)
+        case .corrupt(let why, let foundEtag):
+            indexEtag = foundEtag
+            lose(.corrupt, why)
+        }
+    }
+
+    /// There is no readable index object. What the overall row says of it stays.
+    private mutating func lose(_ next: IndexState, _ why: String?) {
+        reason = why
+        indexBytes = nil
+        if source == .row { return state = .known }
+        metadata = nil
+        source = .none
+        state = next
+    }
+
+    /// A listing shows the index object.
+    mutating func takeListedIndex(etag listedEtag: String?) {
+        switch state {
+        case .unknown: break
+        case .missing: state = .unknown
+        case .known, .corrupt:
+            if let known = indexEtag, let listedEtag, known != listedEtag { state = .unknown }
+            // Metadata that came with a row is of the version that is there now.
+            if indexEtag == nil { indexEtag = listedEtag }
+        }
+    }
+}
+
+private enum Digest {
+    /// The bytes of a digest in hex; nil unless it has that length.
+    static func bytes(_ hex: String, count: Int) -> [UInt8]? {
+        guard let bytes = Hex.decode(hex), bytes.count == count else { return nil }
+        return bytes
+    }
+
+    /// Whether both are known and are not the same.
+    static func differ(_ left: [UInt8]?, _ right: [UInt8]?) -> Bool {
+        guard let left, let right else { return false }
+        return left != right
+    }
+}

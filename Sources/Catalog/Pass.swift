@@ -1,0 +1,137 @@
+internal import SessionFormat
+
+/// Changes on their way into one transaction.
+struct Pass {
+    let connection: Connection
+    var sighting: Sighting
+    var delta = CatalogDelta()
+    /// The greatest file name of the catalog: what is greater is new, without a look. Listings, and the overall files
+    /// made from them, come in the order of names.
+    private var greatest: [UInt8]?
+    private let hasRefutations: Bool
+
+    /// Begin the transaction first.
+    init(_ connection: Connection, _ sighting: Sighting) throws(CatalogError) {
+        self.connection = connection
+        self.sighting = sighting
+        greatest = try connection.greatestFileName().map { Array($0.utf8) }
+        hasRefutations = try !connection.ids(.refutedIDs, 0).isEmpty
+    }
+
+    mutating func apply(_ change: CatalogChange) throws(CatalogError) {
+        switch change {
+        case .row(let row, let etagIsContentMD5): try take(row, etagIsContentMD5: etagIsContentMD5)
+        case .object(let fileName, let facts): try take(fileName, facts)
+        case .index(let id, let finding):
+            guard let known = try connection.record(id: id) else { return }
+            try alter(known.record) { $0.take(finding) }
+        case .listedIndex(let fileName, let etag):
+            try takeListedIndex(fileName, etag)
+        case .gone(let id): try drop(id)
+        }
+    }
+
+    private mutating func take(_ row: OverallRow, etagIsContentMD5: Bool) throws(CatalogError) {
+        guard try accepts(row.fileName, .overall) else { return }
+        let marks = RowMarks(row)
+        if !isGreatest(row.fileName), let known = try connection.marks(row.fileName) {
+            sighting.sessions.insert(known.id)
+            let isKnown = known.facts == marks.facts && (marks.metadata == nil || known.metadata == marks.metadata)
+            if isKnown { return }
+            guard let record = try connection.record(id: known.id)?.record else { return }
+            try alter(record) { $0.take(row, marks, etagIsContentMD5: etagIsContentMD5) }
+            return
+        }
+        if hasRefutations, let refutation = try connection.refutation(row.fileName), refutation.facts == marks.facts {
+            return sighting.refutations.insert(refutation.id)
+        }
+        guard row.fileSize != nil else {
+            sighting.rowsWithoutSize += 1
+            return
+        }
+        var fresh = Record(fileName: row.fileName)
+        fresh.take(row, marks, etagIsContentMD5: etagIsContentMD5)
+        try add(&fresh)
+    }
+
+    private mutating func take(_ fileName: String, _ facts: ObjectFacts) throws(CatalogError) {
+        guard try accepts(fileName, .listing) else { return }
+        if !isGreatest(fileName), let known = try connection.known(fileName) {
+            sighting.sessions.insert(known.id)
+            if known.agrees(with: facts) { return }
+            guard let record = try connection.record(id: known.id)?.record else { return }
+            try alter(record) { $0.take(facts) }
+            return
+        }
+        var fresh = Record(fileName: fileName)
+        fresh.take(facts)
+        try add(&fresh)
+    }
+
+    private mutating func takeListedIndex(_ fileName: String, _ etag: String?) throws(CatalogError) {
+        guard let known = try connection.knownIndex(fileName) else { return }
+        sighting.sessions.insert(known.id)
+        var state = known.state
+        if !(state == .known && known.etag == etag && etag != nil) {
+            guard let record = try connection.record(id: known.id)?.record else { return }
+            state = try alter(record) { $0.takeListedIndex(etag: etag) }.state
+        }
+        if state == .unknown { sighting.unknown.append(.init(id: known.id, fileName: fileName)) }
+    }
+
+    /// Whether a name is a session's; notes why it is not.
+    private mutating func accepts(_ fileName: String, _ source: RejectionSource) throws(CatalogError) -> Bool {
+        if SessionName(fileName: fileName) != nil { return true }
+        guard fileName.utf8.suffix(9).elementsEqual(SessionName.fileSuffix.utf8),
+            let problem = SessionName.problem(withFileName: fileName)
+        else {
+            sighting.ignored += 1
+            return false
+        }
+        sighting.rejected += 1
+        try connection.reject(SessionName.bodyPrefix + fileName, problem, source, pass: sighting.pass)
+        return false
+    }
+
+    private mutating func add(_ record: inout Record) throws(CatalogError) {
+        record.settle()
+        try connection.insert(&record)
+        if isGreatest(record.fileName) { greatest = Array(record.fileName.utf8) }
+        sighting.sessions.insert(record.id)
+        delta.added.append(.init(id: record.id, fileName: record.fileName))
+    }
+
+    private func isGreatest(_ fileName: String) -> Bool {
+        guard let greatest else { return true }
+        return greatest.lexicographicallyPrecedes(fileName.utf8)
+    }
+
+    @discardableResult
+    private mutating func alter(
+        _ known: Record, _ body: (inout Record) -> Void
+    ) throws(CatalogError) -> Record {
+        var next = known
+        body(&next)
+        guard next != known else { return known }
+        next.settle()
+        try connection.update(next)
+        let showsTheSame =
+            next.size == known.size && next.modified == known.modified && next.indexSize == known.indexSize
+            && next.metadata == known.metadata && next.indexBytes == known.indexBytes && next.state == known.state
+        if !showsTheSame { delta.changed.append(next.id) }
+        return next
+    }
+
+    private mutating func drop(_ id: Int64) throws(CatalogError) {
+        guard let known = try connection.record(id: id)?.record else { return }
+        try connection.run(.deleteSession, id)
+        if let facts = known.rowFacts { try connection.refute(known.fileName, facts) }
+        delta.removed.append(.init(id: id, fileName: known.fileName))
+    }
+}
+
+/// Who named what cannot be a file.
+enum RejectionSource: Int64 {
+    case overall = 0
+    case listing = 1
+}

@@ -1,0 +1,47 @@
+/// Why a call on the tree failed: a kind that the bridge maps to an errno, and words for the log.
+public struct FileSystemError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// The meanings; `FuseBridge/ErrnoTable.swift` holds the one mapping to errno values.
+    public enum Kind: String, Sendable, CaseIterable {
+        /// No such name, or the session has gone from the bucket.
+        case notFound
+        case notDirectory
+        case isDirectory
+        /// An inode of a session that the catalog no longer holds.
+        case stale
+        /// Writing where nothing can be written.
+        case readOnly
+        case invalidArgument
+        case nameTooLong
+        /// The extended attribute is not set.
+        case noAttribute
+        /// The attribute's namespace does not exist here (only `user.` does).
+        case attributesUnsupported
+        /// The caller's buffer is too small for the attribute.
+        case bufferTooSmall
+        /// The store cannot be reached and the bytes are not cached.
+        case offline
+        /// The store refused the credentials.
+        case denied
+        /// The object was replaced while it was being read.
+        case changed
+        /// The bytes do not have the checksum that they should.
+        case corrupt
+        /// The cache's disk is full.
+        case diskFull
+        /// The caller, or an operator, cancelled it.
+        case interrupted
+        case inputOutput
+    }
+
+    public let kind: Kind
+    /// What failed, on which object, in words; no credentials.
+    public let message: String
+
+    public init(_ kind: Kind, _ message: String = "") {
+        self.kind = kind
+        self.message = message
+    }
+
+    /// `offline: sessions/x.fastshot: connection refused`.
+    public var description: String { message.isEmpty ? kind.rawValue : "\(kind.rawValue): \(message)" }
+}

@@ -1,0 +1,190 @@
+public import Catalog
+internal import Platform
+public import SessionCache
+
+/// The filesystem as plain calls: lookup, attributes, listings, open files. It knows neither FUSE nor the network;
+/// every call but a read of bytes that are still arriving is answered at once from local state.
+public final class FileTree: Sendable {
+    /// What the tree shows from outside itself.
+    public struct Sources: Sendable {
+        /// The catalog that listings are answered from.
+        public var catalog: Catalog
+        /// Where bodies come from.
+        public var cache: SessionCache
+        /// The bucket's overall file as last seen; may be absent.
+        public var overallPath: String
+        /// The text of `.sessionfs/status.json`, made when it is asked for.
+        public var status: @Sendable () -> [UInt8]
+
+        public init(
+            catalog: Catalog, cache: SessionCache, overallPath: String, status: @escaping @Sendable () -> [UInt8]
+        ) {
+            self.catalog = catalog
+            self.cache = cache
+            self.overallPath = overallPath
+            self.status = status
+        }
+    }
+
+    /// By slot; the three tables spare a dynamic cast at each call.
+    private let nodes: [(any TreeNode)?]
+    private let directories: [(any TreeDirectory)?]
+    private let files: [(any TreeFile)?]
+    private let handles = Guarded(HandleTable())
+    /// When the catalog last changed: the modification time of the directories that list it.
+    let listingChanged = Guarded(Timestamp.now)
+    let sources: Sources
+
+    /// Builds the tree over its sources.
+    public init(_ sources: Sources) {
+        self.sources = sources
+        let started = Timestamp.now
+        let overall = OverallNode(path: sources.overallPath)
+        let status = StatusNode(text: sources.status)
+        let sessions = SessionsDirectory(catalog: sources.catalog, changed: listingChanged)
+        let indexes = IndexesDirectory(catalog: sources.catalog, changed: listingChanged)
+        let control = FixedDirectory(slot: .control, started: started, entries: [("status.json", status)])
+        let root = FixedDirectory(
+            slot: .root, started: started,
+            entries: [
+                ("sessions", sessions), ("meta_indexes", indexes), ("overall_meta.json", overall),
+                (".sessionfs", control),
+            ])
+        var nodes = [(any TreeNode)?](repeating: nil, count: 16)
+        func place(_ slot: Inode.Slot, _ node: any TreeNode) { nodes[Int(slot.rawValue)] = node }
+        place(.root, root)
+        place(.sessions, sessions)
+        place(.metaIndexes, indexes)
+        place(.control, control)
+        place(.overall, overall)
+        place(.status, status)
+        place(.body, BodyNode(catalog: sources.catalog, cache: sources.cache))
+        place(.index, IndexNode(catalog: sources.catalog))
+        self.nodes = nodes
+        directories = nodes.map { $0 as? any TreeDirectory }
+        files = nodes.map { $0 as? any TreeFile }
+    }
+
+    private func node(_ inode: Inode) throws(FileSystemError) -> any TreeNode {
+        guard let node = nodes[inode.slotIndex] else { throw FileSystemError(.stale) }
+        return node
+    }
+
+    private func directory(_ inode: Inode) throws(FileSystemError) -> any TreeDirectory {
+        guard let directory = directories[inode.slotIndex] else { throw FileSystemError(.notDirectory) }
+        return directory
+    }
+
+    // MARK: Names and attributes
+
+    /// The attributes of a name in a directory.
+    public func lookup(_ name: String, in parent: Inode) throws(FileSystemError) -> FileAttributes {
+        guard name.utf8.count <= 255 else { throw FileSystemError(.nameTooLong) }
+        return try directory(parent).lookup(name, in: parent.row)
+    }
+
+    /// The attributes of a node.
+    public func attributes(_ inode: Inode) throws(FileSystemError) -> FileAttributes {
+        try node(inode).attributes(inode.row)
+    }
+
+    /// Names of a node's extended attributes.
+    public func attributeNames(_ inode: Inode) throws(FileSystemError) -> [String] {
+        try node(inode).attributeNames(inode.row)
+    }
+
+    /// The value of an extended attribute. Namespaces other than `user.` answer `.attributesUnsupported` without a
+    /// look at the node: `ls -l` then asks once for a whole mount, not twice for each file.
+    public func attribute(_ name: String, of inode: Inode) throws(FileSystemError) -> [UInt8] {
+        guard name.hasPrefix("user.") else { throw FileSystemError(.attributesUnsupported) }
+        return try node(inode).attribute(name, inode.row)
+    }
+
+    // MARK: Listings
+
+    /// Whether the inode is a directory that can be listed.
+    public func openDirectory(_ inode: Inode) throws(FileSystemError) {
+        _ = try directory(inode)
+    }
+
+    /// Entries behind a cookie; 0 begins with `.` and `..`.
+    public func readDirectory(
+        _ inode: Inode, after cookie: UInt64, _ emit: DirectoryEmitter
+    ) throws(FileSystemError) {
+        let directory = try directory(inode)
+        if cookie < 1 {
+            guard try emitName(".", directory.attributes(inode.row), next: 1, emit) else { return }
+        }
+        if cookie < 2 {
+            guard try emitName("..", attributes(.root), next: 2, emit) else { return }
+        }
+        try directory.scan(inode.row, after: max(cookie, 2) - 2) { name, attributes, next in
+            emit(name, attributes, next + 2)
+        }
+    }
+
+    // MARK: Open files
+
+    /// Opens a regular file for reading.
+    /// - Returns: the handle for ``read(_:at:count:reply:)`` and ``close(_:)``, and the file.
+    public func open(_ inode: Inode) throws(FileSystemError) -> (handle: UInt64, file: any OpenFile) {
+        _ = try node(inode)
+        guard let node = files[inode.slotIndex] else { throw FileSystemError(.isDirectory) }
+        let file = try node.open(inode.row)
+        return (handles.withLock { $0.add(file) }, file)
+    }
+
+    /// Reads from an open file; see ``OpenFile/read(at:count:reply:)``.
+    public func read(_ handle: UInt64, at offset: UInt64, count: Int, reply: @escaping ReadReply) {
+        guard let file = handles.withLock({ $0.files[handle] }) else {
+            return reply(.failure(FileSystemError(.invalidArgument, "no such handle")))
+        }
+        file.read(at: offset, count: count, reply: reply)
+    }
+
+    /// Closes an open file.
+    public func close(_ handle: UInt64) {
+        handles.withLock { $0.files.removeValue(forKey: handle) }?.close()
+    }
+
+    /// How many files are open.
+    public var openFiles: Int { handles.withLock { $0.files.count } }
+
+    // MARK: Statistics
+
+    /// What statfs shows: bytes in the bucket as used, and the free space of the cache's disk as available.
+    public func statistics() throws(FileSystemError) -> TreeStatistics {
+        let counts = try reading { () throws(CatalogError) in try sources.catalog.counts }
+        return TreeStatistics(
+            storedBytes: counts.bytes, availableBytes: Files.availableBytes(Files.parentDirectory(sources.overallPath)),
+            files: UInt64(counts.sessions + counts.indexed))
+    }
+
+    private struct HandleTable {
+        var next: UInt64 = 1
+        var files: [UInt64: any OpenFile] = [:]
+
+        mutating func add(_ file: any OpenFile) -> UInt64 {
+            defer { next += 1 }
+            files[next] = file
+            return next
+        }
+    }
+}
+
+/// The figures of statfs(2).
+public struct TreeStatistics: Sendable, Equatable {
+    /// Length of all sessions in the bucket.
+    public var storedBytes: UInt64
+    /// Free bytes on the disk of the cache.
+    public var availableBytes: UInt64
+    /// Files that the tree shows.
+    public var files: UInt64
+}
+
+/// Hands a constant name to an emitter.
+func emitName(
+    _ name: StaticString, _ attributes: FileAttributes, next: UInt64, _ emit: DirectoryEmitter
+) -> Bool {
+    name.withUTF8Buffer { emit(RawSpan(_unsafeBytes: UnsafeRawBufferPointer($0)), attributes, next) }
+}

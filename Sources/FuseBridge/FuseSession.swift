@@ -1,0 +1,129 @@
+internal import CFuse
+public import FileTree
+internal import Glibc
+public import Platform
+
+/// A mounted tree: the libfuse session, its worker threads, and notices to the kernel.
+///
+/// `@unchecked Sendable`: `session` is set once before any thread starts and stays valid until ``run()`` has joined
+/// all workers; libfuse's reply and notify functions may be called from any thread. Everything mutable is guarded.
+public final class FuseSession: @unchecked Sendable {
+    let tree: FileTree
+    let options: FuseMountOptions
+    let passthrough: Passthrough
+    private let session: OpaquePointer
+    private let box: SessionBox
+    let buffers = BufferPool()
+    let listings = Guarded(ListingPolicy())
+    let log = Log("fuse")
+    private let lifecycle = Guarded(Lifecycle())
+
+    private struct Lifecycle {
+        /// The session may be talked to. False from the moment it is being torn down.
+        var alive = true
+        /// Notices under way; teardown waits for none.
+        var notices = 0
+    }
+
+    /// Mounts a tree. Requests wait in the kernel until ``run()``.
+    /// - Throws: ``MountError`` with what fusermount3 or the kernel said.
+    public init(tree: FileTree, options: FuseMountOptions) throws(MountError) {
+        self.tree = tree
+        self.options = options
+        passthrough = Passthrough(wanted: options.passthrough && geteuid() == 0)
+        guard Files.exists("/dev/fuse") else {
+            throw MountError("/dev/fuse is missing: load the fuse module (modprobe fuse)", code: ENODEV)
+        }
+        let box = SessionBox()
+        self.box = box
+        let words = ["sessionfs", "-o", options.optionString]
+        var pointers: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
+        defer { pointers.forEach { free($0) } }
+        let made = pointers.withUnsafeMutableBufferPointer { values -> OpaquePointer? in
+            var arguments = sfs_fuse_args(Int32(words.count), values.baseAddress)
+            var operations = lowLevelOperations()
+            defer { fuse_opt_free_args(&arguments) }
+            return sfs_fuse_session_new(
+                &arguments, &operations, MemoryLayout<fuse_lowlevel_ops>.size, Unmanaged.passUnretained(box).toOpaque())
+        }
+        guard let made else {
+            throw MountError("libfuse refused the mount options: \(options.optionString)", code: EINVAL)
+        }
+        session = made
+        box.session = self
+        guard fuse_session_mount(made, options.mountpoint) == 0 else {
+            let code = errno
+            fuse_session_destroy(made)
+            throw MountError("cannot mount at \(options.mountpoint): \(SystemError.message(for: code))", code: code)
+        }
+        if passthrough.wanted { installPassthroughIO(made, passthrough) }
+        raiseReadAhead()
+    }
+
+    /// Serves requests until the filesystem is unmounted, by whomever. Blocks the calling thread.
+    public func run() {
+        let workers = (0..<max(1, options.threads)).map { _ in
+            WorkerThread(name: "fuse") { [self] in serve() }
+        }
+        workers.forEach { $0.join() }
+        lifecycle.withLock { $0.alive = false }
+        while lifecycle.withLock({ $0.notices }) > 0 { usleep(1000) }
+        fuse_session_unmount(session)
+        fuse_session_destroy(session)
+    }
+
+    private func serve() {
+        var buffer = fuse_buf()
+        while fuse_session_exited(session) == 0 {
+            let result = fuse_session_receive_buf(session, &buffer)
+            if result == -EINTR { continue }
+            if result <= 0 {
+                if result < 0, result != -ENODEV { log.error("receive: \(SystemError.message(for: -result))") }
+                break
+            }
+            fuse_session_process_buf(session, &buffer)
+        }
+        fuse_session_exit(session)
+        free(buffer.mem)
+    }
+
+    /// Asks the kernel to unmount; ``run()`` then returns.
+    /// - Parameter lazily: detach at once even while files are open (MNT_DETACH).
+    /// - Throws: `SystemError`, with `EBUSY` while files are open.
+    public func unmount(lazily: Bool) throws(SystemError) {
+        try MountTable.unmount(options.mountpoint, lazily: lazily)
+    }
+
+    /// Tells the kernel what it may no longer believe. Must not be called from a request's own thread.
+    public func invalidate(_ stale: [Invalidation]) {
+        let usable = lifecycle.withLock { state in
+            if state.alive { state.notices += 1 }
+            return state.alive
+        }
+        guard usable else { return }
+        defer { lifecycle.withLock { $0.notices -= 1 } }
+        for item in stale {
+            // ENOENT means that the kernel does not know the node: nothing to forget.
+            switch item {
+            case .listing(let directory):
+                fuse_lowlevel_notify_inval_inode(session, directory.number, 0, 0)
+            case .name(let name, let directory):
+                fuse_lowlevel_notify_inval_entry(session, directory.number, name, name.utf8.count)
+            case .contents(let inode):
+                fuse_lowlevel_notify_inval_inode(session, inode.number, 0, 0)
+            }
+        }
+    }
+
+    /// Buffered reads are cut at 128 KiB until the mount's backing-device info says otherwise; only root may.
+    private func raiseReadAhead() {
+        guard geteuid() == 0, let entry = MountTable.entry(at: options.mountpoint) else { return }
+        let path = "/sys/class/bdi/\(entry.device)/read_ahead_kb"
+        if let file = try? FileDescriptor.open(path, .write) { try? file.write(Array("1024".utf8), at: 0) }
+    }
+}
+
+/// The userdata of a libfuse session. `@unchecked Sendable`: written once, before any thread reads it.
+final class SessionBox: @unchecked Sendable {
+    unowned var session: FuseSession?
+}

@@ -1,0 +1,224 @@
+internal import Catalog
+public import Control
+internal import FileTree
+internal import FuseBridge
+internal import Glibc
+internal import ObjectStore
+internal import Operations
+internal import Platform
+internal import SessionCache
+internal import Sync
+internal import Synchronization
+
+/// A running mount from start to end: catalog, cache, tree, kernel session, refresh and control API, started in the
+/// order in which they need each other and stopped the other way round.
+public final class MountDaemon: Sendable {
+    let plan: MountPlan
+    let started = Timestamp.now
+    let catalog: Catalog
+    let cache: SessionCache
+    let operations = OperationRegistry()
+    let refresher: Refresher
+    let board = ErrorBoard()
+    let phase = Guarded(DaemonPhase.starting)
+    /// Opens when the kernel has let go of the mount.
+    let unmounted = Gate<Void>()
+    /// Opens with the bytes freed when the cache has been cleaned.
+    let cleaned = Gate<UInt64>()
+    let chosenPolicy: Guarded<UnmountPolicy>
+    /// The mount's name is gone while files in it are open.
+    private let detached = Atomic<Bool>(false)
+    private let session: FuseSession
+    private let tree: FileTree
+    private let log = Log("mount")
+
+    /// Runs a mount on the calling thread, which must not be one of Swift's pool, until it is unmounted. The signals of
+    /// ``Signals/termination`` must be blocked.
+    /// - Parameter ready: called once the mount answers; on a first start the catalog is still empty.
+    /// - Throws: ``MountFailure`` when the mount does not come about. Afterwards nothing is left mounted.
+    public static func run(
+        _ plan: MountPlan, ready: (_ mount: MountEntry, _ isFirstStart: Bool) -> Void
+    ) throws(MountFailure) {
+        let registry = MountRegistry()
+        try Mountpoint.prepare(plan.mountpoint, registry: registry, storeDirectory: plan.storeDirectory)
+        let daemon = try MountDaemon(plan)
+        try daemon.serve(registry, ready)
+    }
+
+    private init(_ plan: MountPlan) throws(MountFailure) {
+        self.plan = plan
+        chosenPolicy = Guarded(plan.unmountPolicy)
+        let metadataDirectory = plan.cacheDirectory + "/meta_cache"
+        do throws(SystemError) {
+            try Files.makePrivateDirectory(plan.cacheDirectory)
+            try Files.makePrivateDirectory(plan.stateDirectory)
+        } catch {
+            throw MountFailure("\(error)", error.code == EPERM || error.code == EACCES ? .denied : .failed)
+        }
+        do throws(CatalogError) {
+            catalog = try Catalog.open(directory: metadataDirectory)
+        } catch {
+            throw MountFailure("cannot open the catalog in \(metadataDirectory): \(error)")
+        }
+        // The session comes last and is told of changes by all before it.
+        let publisher = Publisher()
+        var options = CacheOptions()
+        options.maxBytes = plan.cacheLimit
+        do throws(CacheError) {
+            cache = try SessionCache(
+                directory: plan.cacheDirectory + "/sessions", catalog: catalog, store: plan.store,
+                operations: operations, options: options, onFactsChanged: { publisher.publish($0) })
+        } catch {
+            throw MountFailure(error)
+        }
+        var refreshing = RefresherOptions()
+        refreshing.pollInterval = plan.pollInterval
+        refresher = Refresher(
+            store: plan.store, catalog: catalog, cacheDirectory: plan.cacheDirectory, operations: operations,
+            options: refreshing, publish: { publisher.publish($0) })
+        let status = Guarded<(@Sendable () -> [UInt8])?>(nil)
+        tree = FileTree(
+            FileTree.Sources(
+                catalog: catalog, cache: cache, overallPath: metadataDirectory + "/overall_meta.json",
+                status: { status.withLock({ $0 })?() ?? [] }))
+        do throws(MountError) {
+            session = try FuseSession(
+                tree: tree,
+                options: FuseMountOptions(
+                    mountpoint: plan.mountpoint, source: plan.store.location, allowOther: plan.allowOther,
+                    kernelOptions: plan.kernelOptions, passthrough: plan.passthrough, uid: getuid(), gid: getgid()))
+        } catch {
+            throw MountFailure(error.description, error.code == EPERM || error.code == EACCES ? .denied : .failed)
+        }
+        publisher.connect(cache: cache, tree: tree, session: session)
+        status.withLock { holder in
+            holder = { [weak self] in
+                guard let self, let report = try? self.statusReport() else { return [] }
+                return report.json.serialized(.pretty) + [UInt8(ascii: "\n")]
+            }
+        }
+        if let recovered = catalog.recovered {
+            log.warning("the catalog was damaged and is made anew", ["reason": recovered])
+            board.post("catalog", recovered)
+        }
+    }
+
+    // MARK: Life
+
+    private func serve(
+        _ registry: MountRegistry, _ ready: (MountEntry, Bool) -> Void
+    ) throws(MountFailure) {
+        let isFirstStart = refresher.status.lastSuccess == nil
+        let server: WorkerThread = WorkerThread(name: "fuse-loop") { [self] in
+            session.run()
+            unmounted.open(())
+            Signals.raise(SIGTERM)
+        }
+        var control: ControlServer?
+        let entry: MountEntry
+        do throws(MountFailure) {
+            // Through the kernel and back: the mount answers.
+            guard access(plan.mountpoint + "/sessions", F_OK) == 0 else {
+                throw MountFailure("the mount does not answer: \(SystemError.message(for: errno))")
+            }
+            let api = ControlAPI(operations: operations, handlers: controlHandlers())
+            control = try startControl(registry.socketPath(mountpoint: plan.mountpoint), api)
+            entry = try register(registry)
+        } catch {
+            control?.stopNow()
+            try? session.unmount(lazily: true)
+            server.join()
+            cache.shutdown()
+            throw error
+        }
+        phase.withLock { $0 = .ready }
+        ready(entry, isFirstStart)
+        ServiceNotification.ready("\(plan.store.location) at \(plan.mountpoint)")
+        let refreshing = Task { await refresher.run() }
+
+        stopOnSignals()
+        refreshing.cancel()
+        if detached.load(ordering: .relaxed) { server.detach() } else { server.join() }
+        phase.withLock { $0 = .stopped }
+        cleaned.open(clean(registry, entry))
+        try? registry.unregister(entry)
+        if let control { waitFor { await control.stop() } }
+    }
+
+    private func startControl(_ path: String, _ api: ControlAPI) throws(MountFailure) -> ControlServer {
+        do throws(ControlServerError) {
+            return try ControlServer.start(path) { await api.respond($0) }
+        } catch {
+            throw MountFailure("control socket \(path): \(error)")
+        }
+    }
+
+    private func register(_ registry: MountRegistry) throws(MountFailure) -> MountEntry {
+        do throws(SystemError) {
+            return try registry.register(
+                mountpoint: plan.mountpoint, store: plan.store.location, cacheDirectory: plan.cacheDirectory,
+                stateDirectory: plan.stateDirectory)
+        } catch {
+            throw MountFailure("\(error)")
+        }
+    }
+
+    /// Returns when the kernel has let go of the mount, or of its name while files are open.
+    private func stopOnSignals() {
+        while unmounted.current == nil {
+            let signal = Signals.wait(for: Signals.termination)
+            guard unmounted.current == nil else { return }
+            log.info("stopping", ["signal": Signals.name(signal)])
+            ServiceNotification.stopping("unmounting \(plan.mountpoint)")
+            phase.withLock { $0 = .draining }
+            do throws(SystemError) {
+                try session.unmount(lazily: false)
+            } catch {
+                // Files are open, and a signal wants an end: the name goes now, the open files with this process.
+                log.warning("\(error); detaching, open files will fail")
+                try? session.unmount(lazily: true)
+                detached.store(true, ordering: .relaxed)
+                return
+            }
+        }
+    }
+
+    /// Cleans the cache as the policy says.
+    /// - Returns: bytes freed.
+    private func clean(_ registry: MountRegistry, _ entry: MountEntry) -> UInt64 {
+        cache.shutdown()
+        defer { catalog.close() }
+        let policy = chosenPolicy.withLock { $0 }
+        // Another mount may live on the same cache; its bodies are not ours to take.
+        let shared = (try? registry.list())?.contains {
+            $0.cacheDirectory == plan.cacheDirectory && $0.mountpoint != plan.mountpoint
+        }
+        guard policy != .keep, shared != true else { return 0 }
+        let freed = cache.clear(keepPinned: policy == .clean).bytes
+        if policy == .purge {
+            catalog.close()
+            try? Files.removeTree(plan.cacheDirectory)
+        }
+        return freed
+    }
+}
+
+/// Carries changes of the catalog to those who hold something of it: the cache and the kernel.
+private final class Publisher: Sendable {
+    private struct Targets {
+        var cache: SessionCache
+        var tree: FileTree
+        var session: FuseSession
+    }
+    private let targets = Guarded<Targets?>(nil)
+
+    func connect(cache: SessionCache, tree: FileTree, session: FuseSession) {
+        targets.withLock { $0 = Targets(cache: cache, tree: tree, session: session) }
+    }
+
+    func publish(_ delta: CatalogDelta) {
+        guard let targets = targets.withLock({ $0 }) else { return }
+        targets.cache.apply(delta)
+        targets.session.invalidate(targets.tree.invalidations(for: delta))
+    }
+}

@@ -1,0 +1,82 @@
+public import Control
+public import ObjectStore
+internal import Platform
+
+/// Everything that a mount needs, resolved: what the configuration, the environment and the command line came to.
+public struct MountPlan: Sendable {
+    /// The bucket, with retries and metrics around it.
+    public var store: any ObjectStore
+    /// Requests made to the store so far.
+    public var requests: @Sendable () -> UInt64
+    /// The directory of a directory store; nil for others.
+    public var storeDirectory: String?
+    /// Absolute, links resolved.
+    public var mountpoint: String
+    /// `<cache>/<store-id>`, made when it is missing.
+    public var cacheDirectory: String
+    /// `<state>/<store-id>`, made when it is missing.
+    public var stateDirectory: String
+    /// The most bytes of bodies in the cache; nil is no limit.
+    public var cacheLimit: UInt64?
+    /// Seconds between two looks at the bucket.
+    public var pollInterval: Double
+    /// What happens to the cache when the mount ends.
+    public var unmountPolicy: UnmountPolicy
+    /// Other users may enter.
+    public var allowOther: Bool
+    /// Handed on to the kernel or fusermount3.
+    public var kernelOptions: [String]
+    /// Kernel passthrough where it is possible.
+    public var passthrough: Bool
+
+    /// A plan from what is configured.
+    /// - Parameter passthrough: false reads cached bodies through the daemon always.
+    public init(_ settings: StoreSettings, mountpoint: String, passthrough: Bool) throws(MountFailure) {
+        let opened = try OpenedStore(settings)
+        store = opened.store
+        requests = { opened.requests }
+        if case .directory(let path) = settings.location { storeDirectory = path }
+        self.mountpoint = mountpoint
+        cacheDirectory = settings.cacheDirectory
+        stateDirectory = settings.stateDirectory
+        cacheLimit = settings.cacheLimit
+        pollInterval = settings.pollInterval
+        unmountPolicy = settings.unmountPolicy
+        allowOther = settings.allowOther
+        kernelOptions = settings.kernelOptions
+        self.passthrough = passthrough
+    }
+}
+
+/// Why a mount did not come about, or ended badly: words for the user and the command's exit code.
+public struct MountFailure: Error, Sendable, Equatable, CustomStringConvertible {
+    public let description: String
+    public let exitCode: ExitCode
+
+    public init(_ description: String, _ exitCode: ExitCode = .failed) {
+        self.description = description
+        self.exitCode = exitCode
+    }
+}
+
+/// The exit codes of every command; `docs/command-line.md` lists them.
+public enum ExitCode: Int32, Sendable {
+    case done = 0
+    case failed = 1
+    case usage = 2
+    /// Something was not sent, or is in conflict.
+    case unsent = 3
+    /// The store cannot be reached.
+    case unreachable = 4
+    /// Denied: by the store, or by this machine.
+    case denied = 5
+
+    /// The code for a store's refusal.
+    public init(_ error: StoreError) {
+        switch error.kind {
+        case .unreachable, .temporary, .throttled: self = .unreachable
+        case .unauthenticated, .forbidden: self = .denied
+        default: self = .failed
+        }
+    }
+}

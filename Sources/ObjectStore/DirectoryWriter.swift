@@ -1,0 +1,131 @@
+internal import Glibc
+internal import Platform
+
+/// Writes one object: a temporary file beside its place, made durable, then given the name in one step.
+struct DirectoryWriter {
+    private let layout: DirectoryLayout
+    private let key: String
+    private let temporary: String
+    private let file: FileDescriptor
+
+    /// Makes the directories on the way and the temporary file, each as private as the directory it lies in.
+    init(_ layout: DirectoryLayout, key: String) throws(StoreError) {
+        self.layout = layout
+        self.key = key
+        try DirectoryWriter.makeParents(layout, key)
+        let path = layout.temporaryPath(for: key)
+        temporary = path
+        file = try onDirectory(key) { () throws(SystemError) in
+            let parent = try Files.status(Files.parentDirectory(path))
+            let permissions = (parent?.permissions ?? 0o700) & 0o666
+            return try FileDescriptor.open(path, [.readWrite, .exclusive], permissions: permissions | 0o600)
+        }
+    }
+
+    /// Fills the file and makes its contents durable, giving way to other tasks after every piece.
+    func fill(_ body: ObjectBody) async throws(StoreError) {
+        let length = body.length
+        try onDirectory(key) { () throws(SystemError) in try file.reserve(length) }
+        var done: UInt64 = 0
+        while done < length {
+            guard !Task.isCancelled else { throw StoreError(.cancelled, key: key, message: "write was cancelled") }
+            let count = Int(min(UInt64(LocalDirectoryStore.pieceSize), length - done))
+            try onDirectory(key) { () throws(SystemError) in
+                switch body {
+                case .bytes(let bytes):
+                    try file.write(bytes.span.extracting(Int(done)..<Int(done) + count).bytes, at: done)
+                case .file(let source, _):
+                    let piece = try source.read(at: done, count: count)
+                    guard piece.count == count else {
+                        throw SystemError(code: EIO, operation: "read source of", subject: key)
+                    }
+                    try file.write(piece, at: done)
+                }
+            }
+            done += UInt64(count)
+            await Task.yield()
+        }
+        try onDirectory(key) { () throws(SystemError) in
+            // The kernel's file times may step in milliseconds; these do not, so that two versions differ in theirs.
+            try file.setModified(.now)
+            try file.synchronize()
+        }
+    }
+
+    /// Gives the file its name.
+    /// - Throws: `.precondition` when the condition does not hold.
+    func commit(_ condition: WriteCondition) async throws(StoreError) -> ObjectInfo {
+        let target = layout.path(key)
+        if condition == .ifAbsent {
+            do throws(SystemError) { try Files.link(temporary, to: target) } catch {
+                if error.code == EEXIST, !Files.isDirectory(target) {
+                    throw StoreError(.precondition, key: key, message: "the object exists already")
+                }
+                if error.code == EEXIST { throw taken(by: .directory) }
+                throw StoreError(directory: error, key: key)
+            }
+        } else {
+            try await replace(target, condition)
+        }
+        discard()
+        return try onDirectory(key) { () throws(SystemError) in
+            try Files.synchronizeDirectory(Files.parentDirectory(target))
+            return ObjectInfo(key: key, try file.status())
+        }
+    }
+
+    /// Removes the temporary file, if it still has its name.
+    func discard() { unlink(temporary) }
+
+    private func replace(_ target: String, _ condition: WriteCondition) async throws(StoreError) {
+        let lock = try await layout.lock()
+        defer { withExtendedLifetime(lock) {} }
+        let current = try onDirectory(key) { () throws(SystemError) in try Files.statusOfLink(target) }
+        if let current, current.kind != .regular { throw taken(by: current.kind) }
+        if case .ifMatch(let tag) = condition {
+            try LocalDirectoryStore.require(tag, of: current.map { ObjectInfo(key: key, $0) }, key)
+        }
+        try onDirectory(key) { () throws(SystemError) in
+            // A version is never older than the one it replaces, whatever the clock does.
+            if let current, try file.status().modified <= current.modified {
+                try file.setModified(Timestamp(nanoseconds: current.modified.nanoseconds + 1))
+            }
+        }
+        if rename(temporary, target) == -1 {
+            throw StoreError(directory: .current("rename", target), key: key)
+        }
+    }
+
+    private func taken(by kind: FileStatus.Kind) -> StoreError {
+        StoreError(
+            .permanent, key: key, message: kind == .directory ? "a directory has this name" : "not a regular file")
+    }
+
+    private static func makeParents(_ layout: DirectoryLayout, _ key: String) throws(StoreError) {
+        _ = try layout.resolvedRoot()
+        let parts = key.utf8.split(separator: UInt8(ascii: "/")).dropLast()
+        var made = ""
+        for part in parts {
+            made += (made.isEmpty ? "" : "/") + String(decoding: part, as: UTF8.self)
+            if let found = try layout.existing(made) {
+                if Files.isDirectory(found) { continue }
+                throw StoreError(.permanent, key: key, message: "\(made) is an object, not a directory")
+            }
+            let path = layout.path(made)
+            try onDirectory(key) { () throws(SystemError) in
+                let parent = Files.parentDirectory(path)
+                let permissions = try Files.status(parent)?.permissions ?? 0o700
+                try Files.makeDirectories(path, permissions: permissions & 0o777 | 0o700)
+                try Files.synchronizeDirectory(parent)
+            }
+        }
+    }
+}
+
+extension DirectoryLayout {
+    /// Takes the lock under which names change.
+    func lock() async throws(StoreError) -> FileDescriptor {
+        let permissions = try onDirectory("") { () throws(SystemError) in try Files.status(root)?.permissions }
+        return try await DirectoryLock.acquire(lockPath, permissions: (permissions ?? 0o700) & 0o666 | 0o600)
+    }
+}

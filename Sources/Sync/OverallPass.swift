@@ -1,0 +1,190 @@
+internal import Catalog
+internal import ObjectStore
+internal import Platform
+internal import SessionFormat
+
+/// Looks at the overall file and learns its rows, in batches, while they arrive.
+struct OverallPass {
+    let journey: Journey
+    /// Called after every batch that may have brought unknown indexes.
+    let poke: @Sendable () -> Void
+
+    /// Rows of the first batch, so that something shows soon.
+    private static let firstBatch = 200
+    /// What is read from the file at once.
+    private static let chunk = 256 << 10
+    /// Seconds after which rows are not held back for a fuller batch when the network pauses.
+    private static let patience = 0.05
+
+    /// What came of it.
+    struct Result {
+        var outcome: OverallOutcome
+        /// Whether only complete listings can tell what is there.
+        var needsListing: Bool
+        /// Whether the file has to be read once more after the listing, for rows that could not be taken without it.
+        var needsSecondReading = false
+    }
+
+    /// Asks for the file unless it is the one that was read last.
+    func run() async throws -> Result {
+        let catalog = journey.catalog
+        var known: String?
+        if Files.exists(journey.overallPath) { known = try catalog.value(Setting.overallTag) }
+        let spool = try OverallSpool(beside: journey.overallPath)
+        defer { spool.discard() }
+        do {
+            return try await receive(into: spool, unless: known)
+        } catch let error as StoreError where error.kind == .notFound {
+            return try missing()
+        }
+    }
+
+    private func receive(into spool: OverallSpool, unless known: String?) async throws -> Result {
+        let store = journey.store
+        journey.willRequest()
+        async let transfer: ReadOutcome = {
+            defer { spool.end() }
+            return try await store.get(SessionName.overallKey, ReadOptions(ifNoneMatch: known), into: spool)
+        }()
+        var reading = Reading(journey: journey, poke: poke, attempt: 0)
+        for await _ in spool.arrivals {
+            journey.becomeOperation()
+            try catchUp(with: spool, &reading)
+        }
+        guard case .object(let info) = try await transfer else {
+            return Result(outcome: .unchanged, needsListing: false)
+        }
+        journey.becomeOperation()
+        guard spool.progress.arrived == info.size else {
+            throw StoreError(.temporary, key: info.key, message: "the file ended early")
+        }
+        try catchUp(with: spool, &reading)
+        let result = try reading.finish()
+        try spool.keep(as: journey.overallPath)
+        let word = if case .damaged(let reason) = result.outcome { "damaged: \(reason)" } else { "present" }
+        if result.needsListing { try journey.catalog.setValue(Catalog.listingNeededKey, "overall file") }
+        try journey.catalog.setValue(Setting.overallState, word)
+        try journey.catalog.setValue(Setting.overallTag, info.etag)
+        journey.tell(CatalogDelta(overallFile: true))
+        journey.note { $0.overall = result.outcome }
+        return result
+    }
+
+    /// Reads what has arrived.
+    private func catchUp(with spool: OverallSpool, _ reading: inout Reading) throws {
+        while true {
+            try Task.checkCancellation()
+            let progress = spool.progress
+            if progress.attempt != reading.attempt {
+                reading = Reading(journey: journey, poke: poke, attempt: progress.attempt)
+            }
+            guard reading.offset < progress.arrived else { break }
+            let count = Int(min(progress.arrived - reading.offset, UInt64(Self.chunk)))
+            let bytes = try spool.file.read(at: reading.offset, count: count)
+            // A new attempt may have emptied the file under the read.
+            guard spool.progress.attempt == reading.attempt, !bytes.isEmpty else { continue }
+            try reading.take(bytes)
+        }
+        try reading.pause()
+    }
+
+    /// Reads the cache's copy again, without a request.
+    func readAgain() throws {
+        var reading = Reading(journey: journey, poke: poke, attempt: 0)
+        let file = try FileDescriptor.open(journey.overallPath)
+        while true {
+            let bytes = try file.read(at: reading.offset, count: Self.chunk)
+            if bytes.isEmpty { break }
+            try reading.take(bytes)
+        }
+        _ = try reading.finish()
+    }
+
+    private func missing() throws -> Result {
+        let catalog = journey.catalog
+        let isNews = try catalog.value(Setting.overallState) != "absent"
+        journey.note { $0.overall = .missing }
+        guard isNews else { return Result(outcome: .missing, needsListing: false) }
+        journey.becomeOperation()
+        try catalog.setValue(Catalog.listingNeededKey, "overall file is gone")
+        _ = try catalog.finishOverall(Sighting())
+        try Files.remove(journey.overallPath)
+        try catalog.setValue(Setting.overallTag, nil)
+        try catalog.setValue(Setting.overallState, "absent")
+        journey.tell(CatalogDelta(overallFile: true))
+        return Result(outcome: .missing, needsListing: true)
+    }
+
+    /// One reading of one version of the file.
+    private struct Reading {
+        let journey: Journey
+        let poke: @Sendable () -> Void
+        let attempt: Int
+        var offset: UInt64 = 0
+        private let reader = OverallReader()
+        private var failure: FormatError?
+        private var pending: [CatalogChange] = []
+        private var sighting = Sighting()
+        private var rows = 0
+        private var batches = 0
+        private var lastBatch = Timestamp.monotonic
+
+        init(journey: Journey, poke: @escaping @Sendable () -> Void, attempt: Int) {
+            self.journey = journey
+            self.poke = poke
+            self.attempt = attempt
+        }
+
+        mutating func take(_ bytes: [UInt8]) throws {
+            offset += UInt64(bytes.count)
+            if failure != nil { return }
+            let etagIsContentMD5 = journey.store.capabilities.etagIsContentMD5
+            do {
+                try reader.consume(bytes.span.bytes) { row in
+                    pending.append(.row(row, etagIsContentMD5: etagIsContentMD5))
+                    if pending.count >= (batches == 0 ? OverallPass.firstBatch : Journey.batch) { try commit() }
+                }
+            } catch let error as FormatError {
+                // The rest is of no use, and the rows before it are good.
+                failure = error
+            }
+        }
+
+        /// Everything that arrived has been read.
+        mutating func pause() throws {
+            if Timestamp.monotonic.seconds(since: lastBatch) > OverallPass.patience { try commit() }
+        }
+
+        mutating func finish() throws -> Result {
+            try commit()
+            var reason = failure.map { "\($0)" }
+            if failure == nil {
+                do {
+                    let summary = try reader.finish()
+                    if summary.checksum == .mismatch { reason = "checksum of the rows does not agree" }
+                    if summary.badRows > 0 { reason = "\(summary.badRows) rows cannot be read" }
+                } catch {
+                    failure = error
+                    reason = "\(error)"
+                }
+            }
+            // Rows behind the damage were not met, which says nothing of their sessions.
+            let vanished = failure == nil ? try journey.catalog.finishOverall(sighting) : 0
+            return Result(
+                outcome: reason.map { .damaged(reason: $0) } ?? .changed,
+                needsListing: reason != nil || vanished > 0 || sighting.rowsWithoutSize > 0,
+                needsSecondReading: sighting.rowsWithoutSize > 0)
+        }
+
+        private mutating func commit() throws {
+            lastBatch = .monotonic
+            if pending.isEmpty { return }
+            try journey.apply(pending, &sighting)
+            rows += pending.count
+            batches += 1
+            pending.removeAll(keepingCapacity: true)
+            journey.progress("reading the overall file", rows)
+            poke()
+        }
+    }
+}

@@ -1,0 +1,68 @@
+import Control
+import Glibc
+import MountService
+import Platform
+
+/// `sessionfs mount STORE DIR`.
+enum MountCommand {
+    static let spec = CommandSpec(
+        name: "mount", summary: "mount a bucket; returns when the mount answers",
+        discussion: """
+            STORE is s3://bucket[/prefix], file:///dir, or the name of a [store "name"] section. The mount is \
+            read-only. Mount options (-o) take the settings of the configuration file, as in -o cache_max=2G, \
+            allow_other, and options for the kernel, as nosuid or noatime.
+            """,
+        positionals: [
+            PositionalSpec("STORE", "the bucket", kind: .text),
+            PositionalSpec("DIR", "an existing directory", kind: .directory),
+        ],
+        options: SettingsRequest.mountOnlyOptions + [
+            .flag("foreground", "f", "stay in the foreground and log to the terminal"),
+            .flag("no-passthrough", nil, "read cached sessions through the daemon even where the kernel could do it"),
+        ])
+
+    static func run(_ arguments: ParsedArguments) throws(MountFailure) -> ExitCode {
+        let settings = try StoreArgument.settings(arguments, arguments.positional("STORE"))
+        guard let directory = arguments.positional("DIR") else { throw MountFailure("DIR is missing", .usage) }
+        let mountpoint = MountRegistry.resolve(directory)
+        if !arguments.flag("foreground"), !Background.isChild {
+            return try startInBackground(settings, mountpoint, quiet: arguments.flag("quiet"))
+        }
+        return try serve(settings, mountpoint, passthrough: !arguments.flag("no-passthrough"), arguments)
+    }
+
+    private static func startInBackground(
+        _ settings: StoreSettings, _ mountpoint: String, quiet: Bool
+    ) throws(MountFailure) -> ExitCode {
+        // The child parses the same words; relative paths hold, for it keeps the working directory.
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        let report = try Background.start(arguments, logPath: settings.stateDirectory + "/daemon.log")
+        if report.exitCode != .done {
+            throw MountFailure(report.message, report.exitCode)
+        }
+        if !quiet, !report.message.isEmpty { Output.error(report.message) }
+        return .done
+    }
+
+    private static func serve(
+        _ settings: StoreSettings, _ mountpoint: String, passthrough: Bool, _ arguments: ParsedArguments
+    ) throws(MountFailure) -> ExitCode {
+        if !arguments.flag("quiet"), arguments.count("verbose") == 0 { Log.level = settings.logLevel }
+        Signals.block(Signals.termination)
+        umask(0o077)
+        do throws(MountFailure) {
+            let plan = try MountPlan(settings, mountpoint: mountpoint, passthrough: passthrough)
+            try MountDaemon.run(plan) { entry, isFirstStart in
+                let hint = isFirstStart
+                    ? "no catalog yet: sessions appear as they are learnt, `sessionfs status \(mountpoint)` shows how far it is"
+                    : ""
+                Background.report(hint, .done)
+                Log("mount").info("mounted", ["store": entry.store, "mountpoint": entry.mountpoint])
+            }
+            return .done
+        } catch {
+            Background.report(error.description, error.exitCode)
+            throw error
+        }
+    }
+}
