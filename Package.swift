@@ -81,6 +81,6 @@ let package = Package(
             "SyncTests",
             ["Sync", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON", "TestSupport"]),
         tests("FuseBridgeTests", ["FuseBridge", "FileTree"]),
-        tests("MountTests", ["sessionfs", "Platform", "TestSupport"]),
+        tests("MountTests", ["sessionfs", "SessionFormat", "Digests", "JSON", "Platform", "TestSupport"]),
     ]
 )
