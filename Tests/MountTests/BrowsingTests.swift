@@ -188,29 +188,3 @@ import Testing
         }
     }
 }
-
-/// Calls whose failures tests look at.
-enum Posix {
-    /// The errno of open(2), 0 when it works.
-    static func open(_ path: String, _ flags: Int32 = O_RDONLY) -> Int32 {
-        let descriptor = Glibc.open(path, flags)
-        if descriptor < 0 { return errno }
-        close(descriptor)
-        return 0
-    }
-
-    /// The errno of reading a whole file, 0 when it works, and what was read before.
-    static func read(_ path: String) -> (bytes: [UInt8], error: Int32) {
-        let descriptor = Glibc.open(path, O_RDONLY)
-        if descriptor < 0 { return ([], errno) }
-        defer { close(descriptor) }
-        var bytes: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 1 << 20)
-        while true {
-            let count = Glibc.read(descriptor, &buffer, buffer.count)
-            if count < 0 { return (bytes, errno) }
-            if count == 0 { return (bytes, 0) }
-            bytes += buffer[..<count]
-        }
-    }
-}

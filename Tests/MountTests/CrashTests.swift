@@ -32,7 +32,7 @@ import Testing
             try killNow(world)
             try world.unmount()
             #expect(!world.isMounted())
-            #expect((try world.json(["status"])["mounts"] as? [Any])?.isEmpty == true)
+            #expect(try world.mountCount() == 0)
         }
     }
 

@@ -7,7 +7,7 @@ import Testing
 
 /// Every session that a FastShot client wrote, through the mount.
 @Suite(.timeLimit(.minutes(3))) struct FixtureTests {
-    @Test(arguments: StoreKind.allCases) func showsEverythingByteForByte(_ kind: StoreKind) throws {
+    @Test(arguments: StoreKind.allCases) func everythingIsByteForByte(_ kind: StoreKind) throws {
         try MountWorld.with(kind, .fixture) { world in
             try world.mount()
             let names = try Fixture.names()
@@ -36,7 +36,7 @@ import Testing
                 let container = try SessionContainer.decode(bytes, key: Fixture.key)
                 let original = try SessionContainer.decode(Fixture.read(name.bodyKey), key: Fixture.key)
                 #expect(container == original)
-                #expect(!(container.session["windows"]?.array ?? []).isEmpty)
+                #expect(container.session["windows"]?.array?.isEmpty == false)
                 let index = try MetadataIndex.decode(Files.read(world.point + "/" + name.indexKey))
                 #expect(index.checksum == .valid, "\(name)")
                 #expect(container.metadata(name: name, fileSize: UInt64(bytes.count)) == index.metadata, "\(name)")
@@ -49,7 +49,8 @@ import Testing
             try world.mount()
             let reader = OverallReader()
             var rows: [OverallRow] = []
-            try reader.consume(Files.read(world.point + "/overall_meta.json").span.bytes) { rows.append($0) }
+            let overall = try Files.read(world.point + "/overall_meta.json")
+            try reader.consume(overall.span.bytes) { rows.append($0) }
             let summary = try reader.finish()
             #expect(summary.checksum == .valid)
             #expect(rows.count == 37)
@@ -57,7 +58,7 @@ import Testing
             for row in rows {
                 let body = try Files.read(world.body(row.fileName))
                 #expect(row.fileSize == UInt64(body.count))
-                if case .etag(let md5) = row.checksum, MD5.hex(body) == md5 { valid += 1 }
+                if row.checksum == .etag(MD5.hex(body)) { valid += 1 }
             }
             #expect(valid == 37)
             var indexes = 0
@@ -128,21 +129,4 @@ func naiveLocal(_ text: String) -> Int64? {
     guard let date = formatter.date(from: String(parts[0])) else { return nil }
     let fraction = parts.count > 1 ? Int64((parts[1] + "000000000").prefix(9)) ?? 0 : 0
     return Int64(date.timeIntervalSince1970) * 1_000_000_000 + fraction
-}
-
-/// getxattr(2) and listxattr(2).
-enum ExtendedAttributes {
-    static func value(_ name: String, of path: String) -> String? {
-        var buffer = [UInt8](repeating: 0, count: 4096)
-        let count = getxattr(path, name, &buffer, buffer.count)
-        return count < 0 ? nil : String(decoding: buffer[..<count], as: UTF8.self)
-    }
-
-    static func names(of path: String) -> [String] {
-        var buffer = [CChar](repeating: 0, count: 4096)
-        let count = listxattr(path, &buffer, buffer.count)
-        return buffer[..<max(0, count)].split(separator: 0).map {
-            String(decoding: $0.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        }
-    }
 }

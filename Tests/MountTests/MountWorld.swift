@@ -122,6 +122,9 @@ final class MountWorld {
     /// `sessionfs status --json`.
     func status(_ directory: String? = nil) throws -> Status { Status(try json(["status", directory ?? point])) }
 
+    /// How many mounts `sessionfs status` knows.
+    func mountCount() throws -> Int { try #require(json(["status"])["mounts"] as? [Any]).count }
+
     /// The daemon's process.
     func daemon(_ directory: String? = nil) throws -> Int32 { Int32(try status(directory).number("pid")) }
 
