@@ -82,6 +82,17 @@ import Testing
         }
     }
 
+    /// A name as long as a file's can be: what is written beside it meanwhile must have a shorter one.
+    @Test func getTakesLongNames() throws {
+        try MountWorld.with { world in
+            let name = String(repeating: "界", count: 82) + ".fastshot"
+            try world.bucket.put("sessions/" + name, "{}")
+            let result = world.run(["get", "-o", world.root + "/" + name, world.bucket.url, name])
+            #expect(result.status == 0, "\(result.errors)")
+            #expect(try Files.read(world.root + "/" + name) == Array("{}".utf8))
+        }
+    }
+
     @Test func cacheClearSparesOpenFiles() throws {
         try MountWorld.with(.directory, .fixture) { world in
             try world.mount()
