@@ -73,7 +73,7 @@ final class RawServer: Sendable {
         WorkerThread(name: "raw-server") {
             var count = 0
             while true {
-                let connection = accept(socket, nil, nil)
+                let connection = accept4(socket, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
                 guard connection >= 0 else { break }
                 let script = scripts[min(count, scripts.count - 1)]
                 count += 1

@@ -10,7 +10,8 @@ extension S3Server {
         bucket: String, prefix: String = "", secretKey: String? = nil, http: HTTPClient = HTTPClient()
     ) throws -> S3Store {
         try S3Store(
-            configuration: S3Configuration(bucket: bucket, prefix: prefix, endpoint: endpoint), credentials: user(secretKey),
+            configuration: S3Configuration(bucket: bucket, prefix: prefix, endpoint: endpoint),
+            credentials: user(secretKey),
             http: http)
     }
 
@@ -89,9 +90,9 @@ private actor SharedStores {
         for server in [try Ministack.shared(), try CephRGW.shared()] as [any S3Server] {
             let store = try server.store(bucket: server.freshBucketName())
             for error in [
-                await failure({ () throws(StoreError) in _ = try await store.list(ListRequest(prefix: "")) }),
-                await failure({ () throws(StoreError) in _ = try await store.bytes("a") }),
-                await failure({ () throws(StoreError) in _ = try await store.put("a", .bytes([1]), .always) }),
+                await failure(of: { () throws(StoreError) in _ = try await store.list(ListRequest(prefix: "")) }),
+                await failure(of: { () throws(StoreError) in _ = try await store.bytes("a") }),
+                await failure(of: { () throws(StoreError) in _ = try await store.put("a", .bytes([1]), .always) }),
             ] { #expect(error?.kind == .noContainer) }
         }
     }
