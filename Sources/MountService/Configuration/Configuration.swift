@@ -49,13 +49,6 @@ public enum Configuration {
         return ResolvedSettings(settings: settings, warnings: builder.warnings)
     }
 
-    /// The names of the configured stores, for messages and completion.
-    public static func storeNames(
-        configuration: String?, environment: (String) -> String? = Environment.value
-    ) throws(ConfigurationError) -> [String] {
-        try read(configuration, environment).stores.map(\.name)
-    }
-
     private static func read(
         _ path: String?, _ environment: (String) -> String?
     ) throws(ConfigurationError) -> ConfigurationFile {
