@@ -7,7 +7,7 @@ extension DownloadPlan {
         guard phase == .running, !isComplete else { return [] }
         var actions: [Action] = []
         while mayStart, let wanted = firstUncovered(), let range = rangeForRead(at: wanted.offset) {
-            let isUrgent = regularTransfers >= policy.connections || wanted.isClaimed
+            let isUrgent = regularTransfers >= connectionLimit || wanted.isClaimed
             if isUrgent && transfers.count - regularTransfers >= policy.urgentConnections { break }
             // A little more from the left saves a request for it later.
             let left = isUrgent ? wanted.offset : claimedByAnyone.end(before: wanted.offset)
@@ -15,7 +15,7 @@ extension DownloadPlan {
             let length = isUrgent ? policy.urgentLength : segmentLength
             actions.append(start(first..<min(range.upperBound, first + length), isUrgent, now))
         }
-        while mayStart, regularTransfers < policy.connections, let gap = nextGap() {
+        while mayStart, regularTransfers < connectionLimit, let gap = nextGap() {
             actions.append(start(gap.lowerBound..<min(gap.upperBound, gap.lowerBound + segmentLength), false, now))
         }
         if size == 0, version == nil, transfers.isEmpty, penalties.isEmpty { actions.append(start(0..<0, false, now)) }
@@ -29,8 +29,31 @@ extension DownloadPlan {
 
     private var regularTransfers: Int { transfers.reduce(0) { $0 + ($1.isUrgent ? 0 : 1) } }
 
+    private var connectionLimit: Int { isParallel ? policy.connections : 1 }
+
+    /// Opens all connections when the first has been silent for too long or would need long for the rest.
+    ///
+    /// A single stream comes in order, so that the digest is ready soon after its last byte, and nothing delays its
+    /// first. Where one connection fills the line, others only share it. So they have to be worth it.
+    mutating func goParallelIfSlow(now: Timestamp) {
+        guard !isParallel, size >= policy.parallelThreshold, version != nil || expectedETag != nil else { return }
+        if let firstBytesAt {
+            let elapsed = now.seconds(since: firstBytesAt)
+            guard elapsed >= policy.probe else { return }
+            let rest = Double(size - arrived.count)
+            if rest * elapsed < Double(arrived.count) * policy.longEnough { return }
+        } else if let startedAt {
+            if now.seconds(since: startedAt) < policy.patience { return }
+        }
+        isParallel = true
+        for index in transfers.indices where !transfers[index].isUrgent {
+            let transfer = transfers[index]
+            transfers[index].end = min(transfer.end, transfer.position + segmentLength)
+        }
+    }
+
     var segmentLength: UInt64 {
-        guard size >= policy.parallelThreshold else { return size }
+        guard isParallel else { return size }
         let mebibyte: UInt64 = 1 << 20
         let share = (size / UInt64(policy.connections) + mebibyte - 1) / mebibyte * mebibyte
         return max(mebibyte, min(share, policy.longestSegment))
@@ -42,7 +65,7 @@ extension DownloadPlan {
         transfers.append(
             Transfer(
                 ticket: ticket, isUrgent: isUrgent, start: range.lowerBound, position: range.lowerBound,
-                end: range.upperBound, lastProgress: now))
+                end: range.upperBound, answerEnd: range.upperBound, lastProgress: now))
         let isWhole = range.lowerBound == 0 && range.upperBound == size
         let tag = useIfMatch ? version?.etag ?? expectedETag : nil
         return .fetch(ticket: ticket, range: isWhole ? nil : range, ifMatch: tag)

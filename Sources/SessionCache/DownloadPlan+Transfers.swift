@@ -8,7 +8,10 @@ extension DownloadPlan {
         phase = .running
         lastProgress = now
         nextWatch = now
-        return schedule(now: now) + watch(now: now)
+        startedAt = now
+        goParallelIfSlow(now: now)
+        let patience = size >= policy.parallelThreshold ? [Action.wake(after: policy.patience)] : []
+        return schedule(now: now) + watch(now: now) + patience
     }
 
     /// A transfer's answer has begun.
@@ -57,9 +60,25 @@ extension DownloadPlan {
         guard phase == .running else { return [] }
         for part in parts { arrived.insert(part) }
         var actions = settleReads()
+        if size >= policy.parallelThreshold, !isComplete {
+            if firstBytesAt == nil {
+                firstBytesAt = now
+                actions.append(.wake(after: policy.probe))
+            }
+            goParallelIfSlow(now: now)
+            actions += stopThoseAtTheirEnd() + (isParallel ? schedule(now: now) : [])
+        }
         // What still runs would only bring bytes a second time.
         if isComplete { actions += stopUnfinished() }
         return actions
+    }
+
+    /// Transfers whose answer goes on into what is another's part.
+    private mutating func stopThoseAtTheirEnd() -> [Action] {
+        guard transfers.contains(where: { $0.position >= $0.end && $0.end < $0.answerEnd }) else { return [] }
+        let past = transfers.filter { $0.position >= $0.end && $0.end < $0.answerEnd }
+        transfers.removeAll { $0.position >= $0.end && $0.end < $0.answerEnd }
+        return past.map { .stop(ticket: $0.ticket) }
     }
 
     private mutating func stopUnfinished() -> [Action] {
@@ -192,6 +211,7 @@ extension DownloadPlan {
             let silent = StoreError(.temporary, key: subject, message: "no bytes for \(Int(policy.idleLimit)) seconds")
             actions += retry(transfer, silent, now: now)
         }
+        goParallelIfSlow(now: now)
         return actions + schedule(now: now) + watch(now: now)
     }
 
@@ -223,10 +243,14 @@ extension DownloadPlan.Version {
 extension DownloadPlan.Transfer {
     /// Where its bytes really begin: a store that ignores ranges sends everything.
     fileprivate mutating func place(at offset: UInt64, size: UInt64) {
-        if offset != position { end = size }
+        if offset != position {
+            end = size
+            answerEnd = size
+        }
         start = offset
         position = offset
         end = min(end, size)
+        answerEnd = min(answerEnd, size)
     }
 }
 

@@ -13,10 +13,16 @@ internal import Platform
 struct DownloadPlan: Sendable {
     /// Numbers that steer a download.
     struct Policy: Sendable {
-        /// Ranges that are fetched at the same time.
+        /// Ranges that are fetched at the same time once one connection has proved too slow.
         var connections = 8
-        /// From this size on an object is fetched in several ranges.
+        /// From this size on an object may be fetched in several ranges.
         var parallelThreshold: UInt64 = 8 << 20
+        /// Seconds that the first request is alone at most. Requests beside it delay its first byte.
+        var patience = 0.075
+        /// Seconds of the first connection's stream that tell its rate.
+        var probe = 0.01
+        /// More connections are opened when the rest would take one of them longer than this, in seconds.
+        var longEnough = 0.25
         /// The longest range asked for in one request. Short enough that the beginning of a large file, which is
         /// hashed first, does not wait for its end; long enough that round trips between them do not count.
         var longestSegment: UInt64 = 8 << 20
@@ -92,7 +98,10 @@ struct DownloadPlan: Sendable {
         let isUrgent: Bool
         var start: UInt64
         var position: UInt64
+        /// Where it is to stop.
         var end: UInt64
+        /// Where the answer stops by itself.
+        var answerEnd: UInt64
         var delivered: UInt64 = 0
         var lastProgress: Timestamp
     }
@@ -126,6 +135,11 @@ struct DownloadPlan: Sendable {
     var transfers: [Transfer] = []
     var penalties: [Penalty] = []
     var reads: [WaitingRead] = []
+    /// Whether all connections may be used.
+    var isParallel = false
+    /// When the first request went out and when its first bytes came.
+    var startedAt: Timestamp?
+    var firstBytesAt: Timestamp?
     /// Where the prefetch begins; it wraps around at the end.
     var cursor: UInt64 = 0
 
@@ -287,6 +301,9 @@ struct DownloadPlan: Sendable {
         let actions = stopAll()
         arrived = ByteRanges()
         claimed = ByteRanges()
+        isParallel = false
+        startedAt = nil
+        firstBytesAt = nil
         phase = .preparing
         lastProgress = now
         return actions + [.prepare(size: size)]

@@ -39,6 +39,11 @@ extension [DownloadPlan.Action] {
 }
 
 extension DownloadPlan {
+    /// Starts, and is so slow that all connections are used.
+    fileprivate mutating func slowStart() -> [Action] {
+        prepared(now: start) + tick(now: start.advanced(by: policy.patience))
+    }
+
     /// Delivers bytes as the executor does.
     @discardableResult
     fileprivate mutating func deliver(_ ticket: UInt64, _ bytes: Range<UInt64>, now: Timestamp = start) -> [Action] {
@@ -55,25 +60,59 @@ extension DownloadPlan {
         #expect(fetches[0].range == nil && fetches[0].ifMatch == "v1")
     }
 
-    @Test func aLargeObjectOfAKnownVersionIsAskedForInEightRangesAtOnce() {
+    @Test func aFastConnectionStaysAlone() {
         var plan = makePlan(size: 64 * mebibyte)
-        let fetches = plan.prepared(now: start).fetches
-        #expect(fetches.count == 8)
-        #expect(fetches.allSatisfy { $0.ifMatch == "v1" })
-        #expect(fetches.first?.range?.lowerBound == 0)
-        for (left, right) in zip(fetches, fetches.dropFirst()) {
-            #expect(left.range?.upperBound == right.range?.lowerBound)
+        let actions = plan.prepared(now: start)
+        #expect(actions.fetches.count == 1)
+        #expect(actions.fetches[0].range == nil && actions.fetches[0].ifMatch == "v1")
+        #expect(actions.wakes.contains(plan.policy.patience))
+        _ = plan.began(1, info(size: 64 * mebibyte), at: 0, now: start)
+        for step in UInt64(0)..<63 {
+            let now = start.advanced(by: 0.002 * Double(step + 1))
+            #expect(plan.deliver(1, step * mebibyte..<(step + 1) * mebibyte, now: now).fetches.isEmpty)
         }
+        #expect(plan.transfers.count == 1)
+    }
+
+    @Test func aSilentStoreIsAskedOnEightConnections() {
+        var plan = makePlan(size: 64 * mebibyte)
+        #expect(plan.prepared(now: start).fetches.count == 1)
+        #expect(plan.tick(now: start.advanced(by: plan.policy.patience / 2)).fetches.isEmpty)
+        let more = plan.tick(now: start.advanced(by: plan.policy.patience)).fetches
+        #expect(more.count == 7)
+        #expect(more.allSatisfy { $0.ifMatch == "v1" })
+        #expect(more.first?.range?.lowerBound == 8 * mebibyte)
+        #expect(more.last?.range?.upperBound == 64 * mebibyte)
+        for (left, right) in zip(more, more.dropFirst()) { #expect(left.range?.upperBound == right.range?.lowerBound) }
+    }
+
+    @Test func aSlowConnectionIsJoinedByOthersAndStoppedWhereTheyBegin() {
+        var plan = makePlan(size: 64 * mebibyte)
+        _ = plan.prepared(now: start)
+        _ = plan.began(1, info(size: 64 * mebibyte), at: 0, now: start)
+        #expect(plan.deliver(1, 0..<1000).wakes == [plan.policy.probe])
+        // 1 MiB in 10 ms would take 640 ms.
+        let later = start.advanced(by: plan.policy.probe)
+        let more = plan.deliver(1, 1000..<mebibyte, now: later).fetches
+        #expect(more.count == 7)
+        let end = more.first?.range?.lowerBound ?? 0
+        #expect(end == 9 * mebibyte)
+        let actions = plan.deliver(1, mebibyte..<end, now: later)
+        #expect(actions.first == .stop(ticket: 1))
+        #expect(actions.fetches.count == plan.transfers.count - 7)
     }
 
     @Test func withoutATagTheFirstAnswerPinsTheVersionAndThenTheRestFollows() {
         var plan = makePlan(size: 64 * mebibyte, etag: nil)
         let first = plan.prepared(now: start).fetches
         #expect(first.count == 1)
-        let (accepted, actions) = plan.began(first[0].ticket, info(size: 64 * mebibyte, etag: "v7"), at: 0, now: start)
+        let later = start.advanced(by: 1)
+        #expect(plan.tick(now: later).fetches.isEmpty)
+        let (accepted, actions) = plan.began(first[0].ticket, info(size: 64 * mebibyte, etag: "v7"), at: 0, now: later)
         #expect(accepted)
-        #expect(actions.fetches.count == 7)
-        #expect(actions.fetches.allSatisfy { $0.ifMatch == "v7" })
+        let more = plan.tick(now: later).fetches
+        #expect(more.count == 7)
+        #expect(more.allSatisfy { $0.ifMatch == "v7" })
         #expect(actions.contains(.learn(.init(etag: "v7", size: 64 * mebibyte))))
     }
 
@@ -85,7 +124,7 @@ extension DownloadPlan {
 
     @Test func aReadIsAnsweredWhenItsBytesAreThereAndNotBefore() {
         var plan = makePlan(size: 64 * mebibyte)
-        let fetches = plan.prepared(now: start).fetches
+        let fetches = plan.slowStart().fetches
         #expect(plan.read(id: 1, reader: 1, offset: 1000, count: 1000, now: start).answers.isEmpty)
         _ = plan.began(fetches[0].ticket, info(size: 64 * mebibyte), at: 0, now: start)
         #expect(plan.deliver(fetches[0].ticket, 0..<1999).answers.isEmpty)
@@ -98,7 +137,7 @@ extension DownloadPlan {
 
     @Test func aReadFarFromEverythingInFlightGetsItsOwnRequestAtOnce() {
         var plan = makePlan(size: 64 * mebibyte)
-        for fetch in plan.prepared(now: start).fetches {
+        for fetch in plan.slowStart().fetches {
             _ = plan.began(fetch.ticket, info(size: 64 * mebibyte), at: fetch.range?.lowerBound ?? 0, now: start)
         }
         let far = 5 * mebibyte + 123
@@ -114,7 +153,7 @@ extension DownloadPlan {
 
     @Test func urgentRequestsAreBoundedAndTheNextStartsWhenOneEnds() {
         var plan = makePlan(size: 64 * mebibyte)
-        for fetch in plan.prepared(now: start).fetches {
+        for fetch in plan.slowStart().fetches {
             _ = plan.began(fetch.ticket, info(size: 64 * mebibyte), at: fetch.range?.lowerBound ?? 0, now: start)
         }
         var urgent: [(ticket: UInt64, range: Range<UInt64>?, ifMatch: String?)] = []
@@ -202,7 +241,7 @@ extension DownloadPlan {
 
     @Test func aNewVersionBeforeTheFirstByteIsFollowed() {
         var plan = makePlan(size: 64 * mebibyte, digest: .sha256("old"))
-        let fetches = plan.prepared(now: start).fetches
+        let fetches = plan.slowStart().fetches
         _ = plan.read(id: 1, reader: 1, offset: 0, count: 10, now: start)
         let refused = StoreError(.precondition, message: "412", status: 412)
         let actions = plan.ended(fetches[0].ticket, refused, now: start)
@@ -211,7 +250,7 @@ extension DownloadPlan {
         #expect(plan.ended(fetches[1].ticket, refused, now: start).isEmpty)
         let followed = plan.asked(.success(info(size: 500, etag: "v2")), now: start)
         #expect(followed == [.learn(.init(etag: "v2", size: 500)), .prepare(size: 500)])
-        let again = plan.prepared(now: start).fetches
+        let again = plan.slowStart().fetches
         #expect(again.count == 1 && again[0].ifMatch == "v2")
         #expect(plan.expectedDigest == nil)
         _ = plan.began(again[0].ticket, info(size: 500, etag: "v2"), at: 0, now: start)
@@ -220,7 +259,7 @@ extension DownloadPlan {
 
     @Test func aNewVersionAfterTheFirstByteRefusesTheReaders() {
         var plan = makePlan(size: 64 * mebibyte)
-        let fetches = plan.prepared(now: start).fetches
+        let fetches = plan.slowStart().fetches
         _ = plan.began(fetches[0].ticket, info(size: 64 * mebibyte), at: 0, now: start)
         _ = plan.read(id: 1, reader: 1, offset: 0, count: 10, now: start)
         #expect(plan.deliver(fetches[0].ticket, 0..<10).answers == [1])
@@ -236,7 +275,7 @@ extension DownloadPlan {
     @Test(arguments: [("v2", UInt64(64 * 1_048_576)), ("v1", UInt64(5))])
     func anAnswerOfAnotherVersionIsNeverMixedIn(etag: String, size: UInt64) {
         var plan = makePlan(size: 64 * mebibyte)
-        let fetches = plan.prepared(now: start).fetches
+        let fetches = plan.slowStart().fetches
         _ = plan.began(fetches[0].ticket, info(size: 64 * mebibyte), at: 0, now: start)
         plan.deliver(fetches[0].ticket, 0..<10)
         let (accepted, actions) = plan.began(
@@ -322,7 +361,7 @@ extension DownloadPlan {
 
     @Test func aThrottlingStoreIsAskedByFewerConnections() {
         var plan = makePlan(size: 64 * mebibyte)
-        let fetches = plan.prepared(now: start).fetches
+        let fetches = plan.slowStart().fetches
         _ = plan.ended(fetches[0].ticket, StoreError(.throttled, message: "slow down"), now: start)
         #expect(plan.policy.connections == 4)
     }
@@ -348,7 +387,7 @@ extension DownloadPlan {
 
     @Test func aSilentTransferIsRepeatedAndASilentStoreIsOffline() {
         var plan = makePlan(size: 1000)
-        let fetch = plan.prepared(now: start).fetches[0]
+        let fetch = plan.slowStart().fetches[0]
         let later = start.advanced(by: plan.policy.idleLimit)
         let actions = plan.tick(now: later)
         #expect(actions.first == .stop(ticket: fetch.ticket))
@@ -363,7 +402,7 @@ extension DownloadPlan {
     ])
     func whatCannotPassEndsItAtOnce(cause: StoreError.Kind, result: CacheError.Kind) {
         var plan = makePlan(size: 64 * mebibyte)
-        let fetches = plan.prepared(now: start).fetches
+        let fetches = plan.slowStart().fetches
         let actions = plan.ended(fetches[0].ticket, StoreError(cause, message: "no"), now: start)
         #expect(actions.filter { if case .stop = $0 { true } else { false } }.count == 7)
         #expect(actions.end == result)
@@ -385,7 +424,7 @@ extension DownloadPlan {
 
     @Test func bytesThatComeTwiceAreWrittenOnce() {
         var plan = makePlan(size: 64 * mebibyte)
-        let fetches = plan.prepared(now: start).fetches
+        let fetches = plan.slowStart().fetches
         for fetch in fetches {
             _ = plan.began(fetch.ticket, info(size: 64 * mebibyte), at: fetch.range?.lowerBound ?? 0, now: start)
         }

@@ -71,13 +71,24 @@ func require_<Value>(_ value: Value?) throws -> Value {
 }
 
 extension CacheOptions {
-    /// The defaults with short pauses.
+    /// The defaults with short pauses and a patience that only tests of it shorten.
     static var quick: CacheOptions {
         var options = CacheOptions()
+        // A busy machine must not look like a silent store.
+        options.stallLimit = 600
         var policy = DownloadPlan.Policy()
         policy.firstBackoff = 0.005
         policy.longestBackoff = 0.02
         options.policy = policy
+        return options
+    }
+
+    /// All connections from the start, as with a slow store.
+    static var parallel: CacheOptions {
+        var options = CacheOptions.quick
+        options.policy.patience = 0
+        options.policy.probe = 0
+        options.policy.longEnough = 0
         return options
     }
 }
@@ -115,14 +126,16 @@ extension OpenBody {
     }
 }
 
-/// Bytes that differ everywhere and are the same for the same seed.
+/// Bytes in which every 4 KiB differs from every other, the same for the same seed.
 func pattern(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
     var random = Jitter(state: seed)
+    let block = (0..<4096).map { _ in UInt8(random.next() * 256) }
     var bytes: [UInt8] = []
-    bytes.reserveCapacity(count + 8)
+    bytes.reserveCapacity(count + 4096)
     while bytes.count < count {
         _ = random.next()
-        withUnsafeBytes(of: random.state &* 0x2545_f491_4f6c_dd1d) { bytes.append(contentsOf: $0) }
+        withUnsafeBytes(of: random.state) { bytes.append(contentsOf: $0) }
+        bytes.append(contentsOf: block[8...])
     }
     bytes.removeLast(bytes.count - count)
     return bytes
