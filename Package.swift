@@ -69,6 +69,17 @@ let package = Package(
         tests("SessionCacheTests", ["SessionCache", "Catalog", "ObjectStore", "Operations", "Platform", "Digests"]),
         tests("FileTreeTests", ["FileTree", "Catalog", "SessionCache", "ObjectStore", "Operations", "SessionFormat", "Platform"]),
         tests("SampleStoreTests", ["SampleStore", "SessionFormat", "ObjectStore", "Platform", "JSON", "Digests"]),
+        .target(
+            name: "TestSupport", dependencies: ["ObjectStore", "Platform"], path: "Tests/TestSupport",
+            swiftSettings: settings),
+        tests("PlatformTests", ["Platform", "TestSupport"]),
+        tests("OperationsTests", ["Operations", "JSON"]),
+        tests("ObjectStoreTests", ["ObjectStore", "Platform", "TestSupport"]),
+        tests("StoreConformanceTests", ["ObjectStore", "Platform", "TestSupport"]),
+        tests(
+            "SyncTests",
+            ["Sync", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON", "TestSupport"]),
         tests("FuseBridgeTests", ["FuseBridge", "FileTree"]),
+        tests("MountTests", ["sessionfs", "Platform", "TestSupport"]),
     ]
 )

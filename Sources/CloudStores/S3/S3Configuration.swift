@@ -46,7 +46,7 @@ public struct S3Configuration: Sendable, Equatable {
         }
         let rest = url.utf8.dropFirst(scheme.utf8.count)
         let end = rest.firstIndex(of: UInt8(ascii: "/")) ?? rest.endIndex
-        guard let bucket = String(rest[..<end]), !bucket.isEmpty, bucket.utf8.allSatisfy(Self.isBucketByte) else {
+        guard let bucket = String(rest[..<end]), Self.isName(bucket) else {
             throw StoreError(.permanent, message: "\(url): no valid bucket name; write s3://bucket/prefix")
         }
         self.init(bucket: bucket, prefix: String(rest[end...]) ?? "")
@@ -64,7 +64,12 @@ public struct S3Configuration: Sendable, Equatable {
     /// `s3://bucket/prefix`.
     public var location: String { prefix.isEmpty ? "s3://\(bucket)" : "s3://\(bucket)/\(prefix)" }
 
-    private static func isBucketByte(_ byte: UInt8) -> Bool {
+    /// Whether a text can be a bucket or a region: it becomes part of a host name.
+    static func isName(_ text: String) -> Bool {
+        !text.isEmpty && text.utf8.count <= 255 && text.utf8.allSatisfy(isNameByte)
+    }
+
+    private static func isNameByte(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
             UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_"):

@@ -20,6 +20,12 @@ struct S3Endpoint: Sendable {
     /// - Throws: `.permanent` when the endpoint is no URL.
     init(_ configuration: S3Configuration) throws(StoreError) {
         bucket = configuration.bucket
+        guard S3Configuration.isName(bucket) else {
+            throw StoreError(.permanent, message: "\(bucket): not a valid bucket name")
+        }
+        if let region = configuration.region, !S3Configuration.isName(region) {
+            throw StoreError(.permanent, message: "\(region): not a valid region")
+        }
         custom = try configuration.endpoint.map { (text) throws(StoreError) in try Self.parse(text) }
         isVirtualHost =
             switch configuration.addressing {
@@ -56,9 +62,10 @@ struct S3Endpoint: Sendable {
         while rest.last == UInt8(ascii: "/") { rest.removeLast() }
         let end = rest.firstIndex(of: UInt8(ascii: "/")) ?? rest.endIndex
         var host = String(decoding: rest[..<end], as: UTF8.self).lowercased()
-        let isValid = host.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && !"@?#\\<>\"".utf8.contains($0) }
-        guard !host.isEmpty, isValid, !host.utf8.starts(with: ":".utf8) else {
-            throw StoreError(.permanent, message: "endpoint \(text): write https://host[:port]")
+        // Credentials in it would end up in messages.
+        let isValid = rest.allSatisfy { $0 > 0x20 && $0 < 0x7F && !"@?#\\<>\"".utf8.contains($0) }
+        guard isValid, !host.isEmpty, !host.hasPrefix(":") else {
+            throw StoreError(.permanent, message: "the endpoint is no URL such as https://host:port")
         }
         let port = scheme == "http" ? ":80" : ":443"
         if host.hasSuffix(port) { host.removeLast(port.utf8.count) }

@@ -28,7 +28,7 @@ public final class S3Store: ObjectStore {
     let prefix: String
 
     /// Makes a client of a bucket; makes no request.
-    /// - Throws: `.permanent` when the configured endpoint is no URL.
+    /// - Throws: `.permanent` when endpoint, bucket or region cannot be part of a URL.
     public init(
         configuration: S3Configuration, credentials: any CredentialsProvider, http: HTTPClient
     ) throws(StoreError) {
@@ -79,7 +79,7 @@ public final class S3Store: ObjectStore {
         let response = try await attempt(call, region, sink)
         if response.head.isSuccess || response.head.status == 304 { return response }
         let failure = failure(response, call)
-        guard let named = failure.region, named != region else { throw failure.error }
+        guard let named = failure.region, named != region, S3Configuration.isName(named) else { throw failure.error }
         Log("s3").info("the bucket is in another region", ["bucket": configuration.bucket, "region": named])
         learnt.withLock { $0.region = named }
         let second = try await attempt(call, named, sink)
