@@ -72,6 +72,7 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["ObjectStore", "Platform"], path: "Tests/TestSupport",
             swiftSettings: settings),
+        tests("TestSupportTests", ["TestSupport"]),
         tests("PlatformTests", ["Platform", "TestSupport"]),
         tests("OperationsTests", ["Operations", "JSON"]),
         tests("ObjectStoreTests", ["ObjectStore", "Platform", "TestSupport"]),

@@ -99,6 +99,8 @@ public struct RefreshReport: Sendable, Equatable {
 public struct RefreshStatus: Sendable, Equatable {
     /// Whether a refresh runs now.
     public var isRunning = false
+    /// How many callers wait for a refresh.
+    public var waiting = 0
     /// What it is doing, in words; empty between refreshes.
     public var phase = ""
     /// Sessions or indexes done in this phase.

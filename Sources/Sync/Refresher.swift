@@ -72,7 +72,9 @@ public final class Refresher: Sendable {
     public func refresh(_ mode: RefreshMode) async throws(StoreError) -> RefreshReport {
         pauses.clear()
         let flight = board(mode, isAsked: true)
-        return try await result(of: flight).get()
+        let outcome = await result(of: flight)
+        state.withLock { $0.status.waiting -= 1 }
+        return try outcome.get()
     }
 
     /// Stops what runs; it throws `.cancelled` to those who wait for it.
@@ -129,6 +131,7 @@ public final class Refresher: Sendable {
     /// The flight that serves a wish made now: one that has not begun.
     private func board(_ mode: RefreshMode, isAsked: Bool) -> Flight {
         state.withLock { state in
+            if isAsked { state.status.waiting += 1 }
             if let queued = state.queued {
                 queued.wish.withLock { $0 = (max($0.mode, mode), $0.isAsked || isAsked) }
                 return queued

@@ -79,7 +79,7 @@ struct ConfigurationFile {
             }
             guard !entry.value.isEmpty else { continue }
             let text = setting.isPath ? absolute(entry.value) : entry.value
-            layer[setting] = SettingValue(text: text, origin: place(entry.line), isForOneStore: isStore)
+            layer[setting] = SettingValue(text: text, origin: place(entry.line))
         }
         return layer
     }

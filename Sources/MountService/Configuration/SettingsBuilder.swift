@@ -36,9 +36,9 @@ struct SettingsBuilder {
             logLevel: try logLevel() ?? .warning)
     }
 
-    /// A directory given for one store is taken as it is; one that is given for all holds a part for each.
+    /// Whatever sets a directory, each store has a part of its own in it, so that no two stores can mix.
     private func directory(_ setting: Setting, _ storeID: String) -> String? {
-        layers[setting].map { $0.isForOneStore ? $0.text : $0.text + "/" + storeID }
+        layers.text(setting).map { $0 + "/" + storeID }
     }
 
     private func credentials() throws(ConfigurationError) -> StaticCredentials? {
