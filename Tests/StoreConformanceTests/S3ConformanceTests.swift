@@ -21,18 +21,18 @@ import Testing
         return store
     }
 
-    @Test(.timeLimit(.minutes(2)), arguments: StoreConformance.points)
+    @Test(.timeLimit(.minutes(3)), arguments: StoreConformance.points)
     func ministackKeeps(_ point: StoreConformance.Point) async throws {
         try await point.run(try await Self.store(Ministack.shared(), prefix: "a prefix/of 会"))
     }
 
-    @Test(.timeLimit(.minutes(2)), arguments: StoreConformance.points)
+    @Test(.timeLimit(.minutes(3)), arguments: StoreConformance.points)
     func cephKeeps(_ point: StoreConformance.Point) async throws {
         // RGW 16.2 ignores If-Match on deletes.
         try await point.run(try await Self.store(CephRGW.shared()), exempt: [.ifMatchDeletes])
     }
 
-    @Test(.timeLimit(.minutes(2))) func missingBucketIsNoContainer() async throws {
+    @Test(.timeLimit(.minutes(3))) func missingBucketIsNoContainer() async throws {
         for server in [try Ministack.shared(), try CephRGW.shared()] as [any S3Server] {
             var configuration = S3Configuration(bucket: server.freshBucketName())
             configuration.endpoint = server.endpoint
