@@ -45,4 +45,3 @@ public struct CacheOptions: Sendable {
     }
     private var basePolicy = DownloadPlan.Policy()
 }
-extension CacheOptions { public mutating func tune(_ n: Int) { basePolicy.longestSegment = UInt64(n) } }

@@ -66,9 +66,8 @@ extension DownloadPlan {
             Transfer(
                 ticket: ticket, isUrgent: isUrgent, start: range.lowerBound, position: range.lowerBound,
                 end: range.upperBound, answerEnd: range.upperBound, lastProgress: now))
-        let isWhole = range.lowerBound == 0 && range.upperBound == size
         let tag = useIfMatch ? version?.etag ?? expectedETag : nil
-        return .fetch(ticket: ticket, range: isWhole ? nil : range, ifMatch: tag)
+        return .fetch(ticket: ticket, range: range.isEmpty ? nil : range, ifMatch: tag)
     }
 
     /// The first byte that a waiting read needs and that no transfer is close to. A read that continues another one
@@ -78,7 +77,7 @@ extension DownloadPlan {
         var reach = transfers.map { $0.position + policy.near }
         for read in reads.sorted(by: { $0.offset < $1.offset }) {
             let range = self.range(of: read)
-            guard let missing = arrived.firstMissing(in: range) else { continue }
+            guard let missing = claimed.firstMissing(in: range) else { continue }
             if penalties.contains(where: { $0.range.contains(missing) }) { continue }
             var isClaimed = false
             var isClose = false
@@ -97,7 +96,7 @@ extension DownloadPlan {
 
     /// From a missing byte to the next that is there or that another transfer is about to bring.
     private func rangeForRead(at offset: UInt64) -> Range<UInt64>? {
-        guard let gap = arrived.gap(from: offset, below: size) else { return nil }
+        guard let gap = claimed.gap(from: offset, below: size) else { return nil }
         let next = transfers.map(\.position).filter { $0 > offset }.min() ?? gap.upperBound
         return offset..<min(gap.upperBound, next)
     }
@@ -107,9 +106,9 @@ extension DownloadPlan {
         return claimed.gap(from: cursor, below: size) ?? claimed.gap(from: 0, below: size)
     }
 
-    /// What is there, is being fetched, or waits for a repetition.
+    /// What is there, is being written or fetched, or waits for a repetition.
     private var claimedByAnyone: ByteRanges {
-        var claimed = arrived
+        var claimed = claimed
         for transfer in transfers where transfer.position < transfer.end {
             claimed.insert(transfer.position..<transfer.end)
         }

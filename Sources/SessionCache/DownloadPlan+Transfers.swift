@@ -124,7 +124,7 @@ extension DownloadPlan {
         if let failed = failIfStalled(now: now) { return failed }
         let delay = backoff(after: error, progressed: transfer.delivered > 0)
         // Bytes that could not be written are missing again, too.
-        let start = min(transfer.position, arrived.firstMissing(in: transfer.start..<transfer.end) ?? transfer.end)
+        let start = min(transfer.position, claimed.firstMissing(in: transfer.start..<transfer.end) ?? transfer.end)
         let rest = start..<max(start, transfer.end)
         penalties.append(Penalty(range: rest, until: now.advanced(by: delay)))
         return [.wake(after: delay)] + schedule(now: now)

@@ -65,7 +65,7 @@ struct DownloadPlan: Sendable {
     enum Action: Sendable, Equatable {
         /// Make the file for a body of this size, then say ``prepared(now:)``.
         case prepare(size: UInt64)
-        /// Ask for a range (nil: everything), only of the version with this tag.
+        /// Ask for a range (nil: everything, for an object of no bytes), only of the version with this tag.
         case fetch(ticket: UInt64, range: Range<UInt64>?, ifMatch: String?)
         /// Give up a transfer; nothing more is heard of it.
         case stop(ticket: UInt64)

@@ -57,14 +57,14 @@ extension DownloadPlan {
         var plan = makePlan(size: 100_000)
         let fetches = plan.prepared(now: start).fetches
         #expect(fetches.count == 1)
-        #expect(fetches[0].range == nil && fetches[0].ifMatch == "v1")
+        #expect(fetches[0].range == 0..<100_000 && fetches[0].ifMatch == "v1")
     }
 
     @Test func aFastConnectionStaysAlone() {
         var plan = makePlan(size: 64 * mebibyte)
         let actions = plan.prepared(now: start)
         #expect(actions.fetches.count == 1)
-        #expect(actions.fetches[0].range == nil && actions.fetches[0].ifMatch == "v1")
+        #expect(actions.fetches[0].range == 0..<64 * mebibyte && actions.fetches[0].ifMatch == "v1")
         #expect(actions.wakes.contains(plan.policy.patience))
         _ = plan.began(1, info(size: 64 * mebibyte), at: 0, now: start)
         for step in UInt64(0)..<63 {
@@ -149,6 +149,15 @@ extension DownloadPlan {
         #expect(plan.read(id: 2, reader: 1, offset: far + 4096, count: 131072, now: start).fetches.isEmpty)
         // Near the position of a transfer there is nothing to hurry.
         #expect(plan.read(id: 3, reader: 1, offset: 64 << 10, count: 131072, now: start).fetches.isEmpty)
+    }
+
+    @Test func bytesThatAreJustBeingWrittenNeedNoRequest() {
+        var plan = makePlan(size: 64 * mebibyte)
+        let fetch = plan.prepared(now: start).fetches[0]
+        _ = plan.began(fetch.ticket, info(size: 64 * mebibyte), at: 0, now: start)
+        let parts = plan.received(fetch.ticket, 0..<16384, now: start) ?? []
+        #expect(plan.read(id: 1, reader: 1, offset: 100, count: 4096, now: start).isEmpty)
+        #expect(plan.written(parts, now: start).answers == [1])
     }
 
     @Test func urgentRequestsAreBoundedAndTheNextStartsWhenOneEnds() {
@@ -418,7 +427,7 @@ extension DownloadPlan {
         let actions = plan.ended(fetch.ticket, full, now: start)
         #expect(actions.first == .makeRoom)
         fetch = plan.tick(now: start.advanced(by: 1)).fetches[0]
-        #expect(fetch.range == nil)
+        #expect(fetch.range == 0..<1000)
         #expect(plan.ended(fetch.ticket, full, now: start).end == .diskFull)
     }
 
