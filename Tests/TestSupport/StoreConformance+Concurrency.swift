@@ -30,12 +30,14 @@ extension StoreConformance {
             var current = try await scratch.put("counter", [255])
             for round in 0..<5 {
                 let tag = current.etag ?? ""
+                // Where the tag is made of the contents, equal ones would be one version.
+                let mark = UInt8(round)
                 let winners = try await race(16) { index in
-                    _ = try await store.put(scratch.key("counter"), .bytes([UInt8(index)]), .ifMatch(tag))
+                    _ = try await store.put(scratch.key("counter"), .bytes([mark, UInt8(index)]), .ifMatch(tag))
                 }
                 try expectEqual(winners.count, 1, "winners of round \(round)")
                 let (info, bytes) = try await store.bytes(scratch.key("counter"))
-                try expectEqual(bytes, winners.map { UInt8($0) }, "what the winner wrote")
+                try expectEqual(bytes, [mark] + winners.map { UInt8($0) }, "what the winner wrote")
                 current = info
             }
         },
