@@ -72,11 +72,12 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["ObjectStore", "Platform"], path: "Tests/TestSupport",
             swiftSettings: settings),
+        tests("MountHelperTests", ["TestSupport"]),
         tests("TestSupportTests", ["TestSupport"]),
         tests("PlatformTests", ["Platform", "TestSupport"]),
         tests("OperationsTests", ["Operations", "JSON"]),
         tests("ObjectStoreTests", ["ObjectStore", "Platform", "TestSupport"]),
-        tests("StoreConformanceTests", ["ObjectStore", "Platform", "TestSupport"]),
+        tests("StoreConformanceTests", ["CloudStores", "ObjectStore", "Platform", "TestSupport"]),
         tests(
             "SyncTests",
             ["Sync", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON", "TestSupport"]),
