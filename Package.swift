@@ -64,6 +64,7 @@ let package = Package(
         tests("ControlTests", ["Control", "Operations", "Platform", "JSON"]),
         tests("MountServiceTests", ["MountService", "Control", "Platform", "JSON"]),
         tests("JSONTests", ["JSON"]),
+        tests("CloudStoresTests", ["CloudStores", "ObjectStore", "Platform", "JSON", "Digests", "TestSupport"]),
         tests("DigestsTests", ["Digests"]),
         tests("SessionFormatTests", ["SessionFormat", "JSON", "Digests"]),
         tests("SessionCacheTests", ["SessionCache", "Catalog", "ObjectStore", "Operations", "Platform", "Digests"]),
