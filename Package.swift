@@ -83,7 +83,6 @@ let package = Package(
             "SyncTests",
             ["Sync", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON", "TestSupport"]),
         tests("FuseBridgeTests", ["FuseBridge", "FileTree"]),
-        tests("CloudStoresTests", ["CloudStores", "ObjectStore", "Platform", "JSON", "Digests", "TestSupport"]),
         tests("MountTests", ["sessionfs", "Platform", "TestSupport"]),
     ]
 )
