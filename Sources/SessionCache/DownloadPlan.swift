@@ -32,9 +32,8 @@ struct DownloadPlan: Sendable {
         var urgentLength: UInt64 = 1 << 20
         /// How far behind a transfer's position a read may start to count as reached soon.
         var near: UInt64 = 1 << 20
-        /// Backoff before the first repetition, in seconds; doubled each time, then drawn from 0 to that ("full jitter").
-        var firstBackoff = 0.2
-        var longestBackoff = 5.0
+        /// Waits between repetitions. They end by ``stallLimit``, not by a number of tries.
+        var retry = RetryPolicy(attempts: .max, base: 0.2, cap: 5, budget: .infinity)
         /// Seconds without a byte after which one transfer is given up and repeated.
         var idleLimit = 15.0
         /// Seconds without a byte on any transfer after which the download fails.
@@ -150,7 +149,8 @@ struct DownloadPlan: Sendable {
     var tainted: Set<UInt64> = []
 
     var nextTicket: UInt64 = 1
-    var failuresInRow = 0
+    /// Counts failures without a byte between them.
+    var backoff: Backoff
     var versionChanges = 0
     var digestFailures = 0
     var hasMadeRoom = false
@@ -169,6 +169,7 @@ struct DownloadPlan: Sendable {
         now: Timestamp
     ) {
         self.policy = policy
+        backoff = Backoff(policy.retry)
         self.subject = subject
         self.size = size
         self.expectedETag = expectedETag
@@ -323,7 +324,7 @@ enum Digest: Sendable, Equatable, CustomStringConvertible {
     }
 }
 
-/// A small generator for backoff (SplitMix64), so that a plan is a value and a test can repeat it.
+/// A small generator for waits (SplitMix64), so that a plan is a value and a test can repeat it.
 struct Jitter: Sendable {
     var state: UInt64
 

@@ -335,7 +335,7 @@ extension DownloadPlan {
         let pause = plan.ended(fetch.ticket, StoreError(.temporary, message: "reset"), now: start)
         #expect(pause.fetches.isEmpty)
         let wait = pause.wakes.first ?? -1
-        #expect(wait >= 0 && wait <= plan.policy.firstBackoff)
+        #expect(wait >= 0 && wait <= plan.policy.retry.base)
         let resumed = plan.tick(now: start.advanced(by: wait)).fetches
         #expect(resumed.count == 1)
         #expect(resumed.first?.range == 400..<1000)
@@ -353,7 +353,7 @@ extension DownloadPlan {
 
     @Test func thePauseGrowsAndTheStoresOwnWishIsHonoured() {
         var plan = makePlan(size: 1000)
-        var ceiling = plan.policy.firstBackoff
+        var ceiling = plan.policy.retry.base
         var now = start
         var fetch = plan.prepared(now: now).fetches[0]
         for _ in 0..<4 {
