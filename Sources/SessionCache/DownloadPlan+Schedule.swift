@@ -70,11 +70,18 @@ extension DownloadPlan {
         return .fetch(ticket: ticket, range: range.isEmpty ? nil : range, ifMatch: tag)
     }
 
+    /// How far ahead of its position a transfer is counted on.
+    private var near: UInt64 {
+        guard let rate else { return policy.near }
+        return UInt64(min(max(rate * policy.soon, Double(policy.nearest)), Double(policy.near)))
+    }
+
     /// The first byte that a waiting read needs and that no transfer is close to. A read that continues another one
     /// which is close is close too: that is readahead, and urgent requests would only fetch its bytes twice.
     private func firstUncovered() -> (offset: UInt64, isClaimed: Bool)? {
         guard !reads.isEmpty else { return nil }
-        var reach = transfers.map { $0.position + policy.near }
+        let near = near
+        var reach = transfers.map { $0.position + near }
         for read in reads.sorted(by: { $0.offset < $1.offset }) {
             let range = self.range(of: read)
             guard let missing = claimed.firstMissing(in: range) else { continue }
@@ -86,7 +93,7 @@ extension DownloadPlan {
                 isClaimed = true
                 if missing <= reach[index] {
                     isClose = true
-                    reach[index] = max(reach[index], range.upperBound + policy.near)
+                    reach[index] = max(reach[index], range.upperBound + near)
                 }
             }
             if !isClose { return (missing, isClaimed) }

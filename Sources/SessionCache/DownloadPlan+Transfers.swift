@@ -60,17 +60,24 @@ extension DownloadPlan {
         guard phase == .running else { return [] }
         for part in parts { arrived.insert(part) }
         var actions = settleReads()
+        measure(now: now)
         if size >= policy.parallelThreshold, !isComplete {
-            if firstBytesAt == nil {
-                firstBytesAt = now
-                actions.append(.wake(after: policy.probe))
-            }
+            if firstBytesAt == now { actions.append(.wake(after: policy.probe)) }
             goParallelIfSlow(now: now)
             actions += stopThoseAtTheirEnd() + (isParallel ? schedule(now: now) : [])
         }
         // What still runs would only bring bytes a second time.
         if isComplete { actions += stopUnfinished() }
         return actions
+    }
+
+    private mutating func measure(now: Timestamp) {
+        guard let firstBytesAt else {
+            firstBytesAt = now
+            return
+        }
+        let elapsed = now.seconds(since: firstBytesAt)
+        if elapsed >= policy.probe { rate = Double(arrived.count) / elapsed / Double(max(1, transfers.count)) }
     }
 
     /// Transfers whose answer goes on into what is another's part.

@@ -87,8 +87,11 @@ extension SessionCache {
         }
     }
 
-    func removeUnlessOpen(_ id: Int64) {
-        if !isOpen(id), let body = try? catalog.body(id: id) { _ = remove(body) }
+    /// - Parameter evenCurrent: also a body of the version that the catalog names.
+    func removeUnlessOpen(_ id: Int64, evenCurrent: Bool) {
+        guard !isOpen(id), let body = try? catalog.body(id: id) else { return }
+        if !evenCurrent, let entry = try? catalog.entry(id: id), body.isCurrent(for: entry) { return }
+        _ = remove(body)
     }
 
     /// Removes cached bodies; those that are open go at their last close. Downloads go on; one that has just been
@@ -130,7 +133,7 @@ extension SessionCache {
     }
 
     private func discard(_ id: Int64) {
-        if !doomIfOpen(id) { lanes.disk { self.removeUnlessOpen(id) } }
+        if !doomIfOpen(id) { lanes.disk { self.removeUnlessOpen(id, evenCurrent: false) } }
     }
 
     private func doomIfOpen(_ id: Int64) -> Bool {

@@ -151,6 +151,29 @@ extension DownloadPlan {
         #expect(plan.read(id: 3, reader: 1, offset: 64 << 10, count: 131072, now: start).fetches.isEmpty)
     }
 
+    @Test func onASlowLineAReadNotSoFarAwayIsUrgentToo() {
+        var plan = makePlan(size: 4 * mebibyte)
+        let fetch = plan.prepared(now: start).fetches[0]
+        _ = plan.began(fetch.ticket, info(size: 4 * mebibyte), at: 0, now: start)
+        plan.deliver(fetch.ticket, 0..<1000)
+        #expect(plan.read(id: 1, reader: 1, offset: mebibyte / 2, count: 4096, now: start).fetches.isEmpty)
+        _ = plan.cancelReads(of: 1)
+        // 100 KB a second.
+        plan.deliver(fetch.ticket, 1000..<100_000, now: start.advanced(by: 1))
+        let urgent = plan.read(id: 2, reader: 1, offset: mebibyte / 2, count: 4096, now: start.advanced(by: 1)).fetches
+        #expect(urgent.map(\.range?.lowerBound) == [mebibyte / 2])
+        #expect(plan.read(id: 3, reader: 1, offset: 150_000, count: 4096, now: start).fetches.isEmpty)
+    }
+
+    @Test func withoutADigestToCompareTheLastByteWaitsForNothing() {
+        var plan = makePlan(size: 1000)
+        let fetch = plan.prepared(now: start).fetches[0]
+        _ = plan.began(fetch.ticket, info(size: 1000), at: 0, now: start)
+        _ = plan.read(id: 1, reader: 1, offset: 500, count: 500, now: start)
+        #expect(plan.deliver(fetch.ticket, 500..<1000).answers.isEmpty)
+        #expect(plan.deliver(fetch.ticket, 0..<500).answers == [1])
+    }
+
     @Test func bytesThatAreJustBeingWrittenNeedNoRequest() {
         var plan = makePlan(size: 64 * mebibyte)
         let fetch = plan.prepared(now: start).fetches[0]
