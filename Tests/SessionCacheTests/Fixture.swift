@@ -28,6 +28,8 @@ final class Fixture: Sendable {
     ) throws {
         self.root = try root ?? Fixture.temporaryDirectory()
         ownsRoot = root == nil
+        // Directories that go while a download ends are worth a warning elsewhere.
+        Log.level = .error
         self.store = store
         catalog = try Catalog.open(directory: self.root + "/meta_cache")
         let deltas = deltas
