@@ -8,14 +8,16 @@ extension DownloadPlan {
         var actions: [Action] = []
         while mayStart, let wanted = firstUncovered(), let range = rangeForRead(at: wanted.offset) {
             let isUrgent = regularTransfers >= connectionLimit || wanted.isClaimed
-            if isUrgent && transfers.count - regularTransfers >= policy.urgentConnections { break }
+            if isUrgent && transfers.count(where: \.isUrgent) >= policy.urgentConnections { break }
             // A little more from the left saves a request for it later.
             let left = isUrgent ? wanted.offset : claimedByAnyone.end(before: wanted.offset)
             let first = wanted.offset - left <= policy.near ? left : wanted.offset
             let length = isUrgent ? policy.urgentLength : segmentLength
             actions.append(start(first..<min(range.upperBound, first + length), isUrgent, now))
         }
-        while mayStart, regularTransfers < connectionLimit, let gap = nextGap() {
+        while mayStart, regularTransfers < connectionLimit, transfers.count < 2 * policy.connections,
+            let gap = nextGap()
+        {
             actions.append(start(gap.lowerBound..<min(gap.upperBound, gap.lowerBound + segmentLength), false, now))
         }
         if size == 0, version == nil, transfers.isEmpty, penalties.isEmpty { actions.append(start(0..<0, false, now)) }
@@ -27,7 +29,18 @@ extension DownloadPlan {
         version != nil || expectedETag != nil || (transfers.isEmpty && penalties.isEmpty)
     }
 
-    private var regularTransfers: Int { transfers.reduce(0) { $0 + ($1.isUrgent ? 0 : 1) } }
+    /// Transfers that take one of the connections. One that will end before another request can be answered does not:
+    /// the next range is asked for then, so that the line is never idle for a round trip.
+    private var regularTransfers: Int {
+        var nearlyNothing: UInt64 = 0
+        if isParallel, let rate, let firstBytesAt, let startedAt {
+            nearlyNothing = UInt64(
+                min(rate * firstBytesAt.seconds(since: startedAt), Double(policy.longestSegment) / 2))
+        }
+        return transfers.reduce(0) { count, transfer in
+            count + (transfer.isUrgent || transfer.position + nearlyNothing > transfer.end ? 0 : 1)
+        }
+    }
 
     private var connectionLimit: Int { isParallel ? policy.connections : 1 }
 

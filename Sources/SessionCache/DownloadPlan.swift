@@ -24,9 +24,9 @@ struct DownloadPlan: Sendable {
         var probe = 0.01
         /// More connections are opened when the rest would take one of them longer than this, in seconds.
         var longEnough = 0.25
-        /// The longest range asked for in one request. Short enough that the beginning of a large file, which is
-        /// hashed first, does not wait for its end; long enough that round trips between them do not count.
-        var longestSegment: UInt64 = 8 << 20
+        /// The longest of several ranges. Short enough that the beginning of a large file, which is hashed first, does
+        /// not wait for its end.
+        var longestSegment: UInt64 = 4 << 20
         /// Further ranges for reads that nothing in flight will reach soon.
         var urgentConnections = 4
         /// The length of such a range.

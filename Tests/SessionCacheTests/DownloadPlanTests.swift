@@ -33,8 +33,8 @@ import Testing
         let more = plan.tick(now: start.advanced(by: plan.policy.patience)).fetches
         #expect(more.count == 7)
         #expect(more.allSatisfy { $0.ifMatch == "v1" })
-        #expect(more.first?.range?.lowerBound == 8 * mib)
-        #expect(more.last?.range?.upperBound == 64 * mib)
+        #expect(more.first?.range?.lowerBound == plan.segmentLength)
+        #expect(more.last?.range?.upperBound == 8 * plan.segmentLength)
         for (left, right) in zip(more, more.dropFirst()) { #expect(left.range?.upperBound == right.range?.lowerBound) }
     }
 
@@ -48,7 +48,7 @@ import Testing
         let more = plan.deliver(1, 1000..<mib, now: later).fetches
         #expect(more.count == 7)
         let end = more.first?.range?.lowerBound ?? 0
-        #expect(end == 9 * mib)
+        #expect(end == mib + plan.segmentLength)
         let actions = plan.deliver(1, mib..<end, now: later)
         #expect(actions.first == .stop(ticket: 1))
         #expect(actions.fetches.count == plan.transfers.count - 7)
@@ -85,6 +85,28 @@ import Testing
             plan.read(id: 2, reader: 1, offset: 0, count: 2000, now: start) == [
                 .answer(read: 2, offset: 0, count: 2000)
             ])
+    }
+
+    @Test func theNextRangeIsAskedForBeforeTheLineFallsIdle() {
+        var plan = makePlan(size: 64 * mib)
+        let fetches = plan.slowStart()
+        // Answers begin after 100 ms and bring 1 MiB a second each, so 100 ms are about 100 KiB.
+        var now = start.advanced(by: 0.1)
+        for fetch in fetches.fetches {
+            let first = fetch.range?.lowerBound ?? 0
+            _ = plan.began(fetch.ticket, info(size: 64 * mib), at: first, now: now)
+            #expect(plan.deliver(fetch.ticket, first..<first + 1000, now: now).fetches.isEmpty)
+        }
+        now = now.advanced(by: 3)
+        for fetch in fetches.fetches {
+            let first = fetch.range?.lowerBound ?? 0
+            #expect(plan.deliver(fetch.ticket, first + 1000..<first + 3 * mib, now: now).fetches.isEmpty)
+        }
+        now = now.advanced(by: 1)
+        let second = fetches.fetches[1]
+        let end = second.range?.upperBound ?? 0
+        let next = plan.deliver(second.ticket, end - mib..<end - 50_000, now: now).fetches
+        #expect(next.map(\.range?.lowerBound) == [8 * plan.segmentLength])
     }
 
     @Test func aReadFarFromEverythingInFlightGetsItsOwnRequestAtOnce() {
@@ -136,7 +158,9 @@ import Testing
     }
 
     @Test func urgentRequestsAreBoundedAndTheNextStartsWhenOneEnds() {
-        var plan = makePlan(size: 64 * mib)
+        var policy = DownloadPlan.Policy()
+        policy.longestSegment = 8 * mib
+        var plan = makePlan(size: 64 * mib, policy: policy)
         for fetch in plan.slowStart().fetches {
             _ = plan.began(fetch.ticket, info(size: 64 * mib), at: fetch.range?.lowerBound ?? 0, now: start)
         }
