@@ -64,6 +64,7 @@ let package = Package(
         tests("ControlTests", ["Control", "Operations", "Platform", "JSON"]),
         tests("MountServiceTests", ["MountService", "Control", "Platform", "JSON"]),
         tests("JSONTests", ["JSON"]),
+        tests("CloudStoresTests", ["CloudStores", "ObjectStore", "Platform", "JSON", "Digests", "TestSupport"]),
         tests("DigestsTests", ["Digests"]),
         tests("SessionFormatTests", ["SessionFormat", "JSON", "Digests"]),
         tests(
@@ -74,11 +75,12 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["ObjectStore", "Platform"], path: "Tests/TestSupport",
             swiftSettings: settings),
+        tests("MountHelperTests", ["TestSupport"]),
         tests("TestSupportTests", ["TestSupport"]),
         tests("PlatformTests", ["Platform", "TestSupport"]),
         tests("OperationsTests", ["Operations", "JSON"]),
         tests("ObjectStoreTests", ["ObjectStore", "Platform", "TestSupport"]),
-        tests("StoreConformanceTests", ["ObjectStore", "Platform", "TestSupport"]),
+        tests("StoreConformanceTests", ["CloudStores", "ObjectStore", "Platform", "TestSupport"]),
         tests(
             "SyncTests",
             ["Sync", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON", "TestSupport"]),
