@@ -98,9 +98,10 @@ final class Transfer: @unchecked Sendable {
     /// Large buffers make large bodies cheap; with many small answers under way they would only cost memory.
     private static func bufferSize(_ expected: UInt64?) -> Int {
         switch expected {
-        case .some(let length) where length <= 64 << 10: 16 << 10
         case .some(let length) where length > 1 << 20: 512 << 10
-        default: 128 << 10
+        case .some(let length) where length > 64 << 10: 128 << 10
+        case .some: 16 << 10
+        case nil: 32 << 10
         }
     }
 
