@@ -39,14 +39,16 @@ enum IndexLength {
 
     /// The bytes of a JSON string between its quotes, UTF-8 as it is.
     private static func escaped(_ text: String) -> Int {
-        var length = 0
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "\""), UInt8(ascii: "\\"), 0x08, 0x09, 0x0A, 0x0C, 0x0D: length += 2
-            case 0x00..<0x20: length += 6
-            default: length += 1
+        var text = text
+        return text.withUTF8 { bytes in
+            var length = bytes.count
+            for byte in bytes where byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
+                switch byte {
+                case 0x08, 0x09, 0x0A, 0x0C, 0x0D, UInt8(ascii: "\""), UInt8(ascii: "\\"): length += 1
+                default: length += 5
+                }
             }
+            return length
         }
-        return length
     }
 }

@@ -101,19 +101,6 @@ struct Record: Equatable {
     }
 }
 
-extension NaiveTime {
-    /// The moment: in its zone where it names one, else in the process's.
-    var timestamp: Timestamp? {
-        if let offsetSeconds {
-            return Timestamp.utc(
-                year: year, month: month, day: day, hour: hour, minute: minute, second: second,
-                nanoseconds: nanoseconds, offsetSeconds: offsetSeconds)
-        }
-        return Timestamp.local(
-            year: year, month: month, day: day, hour: hour, minute: minute, second: second, nanoseconds: nanoseconds)
-    }
-}
-
 extension [UInt8] {
     fileprivate mutating func add(_ number: UInt64?) {
         guard let number else { return append(0) }
@@ -121,9 +108,11 @@ extension [UInt8] {
         Swift.withUnsafeBytes(of: number.littleEndian) { append(contentsOf: $0) }
     }
     fileprivate mutating func add(_ text: String?) {
-        guard let text else { return append(0) }
-        add(UInt64(text.utf8.count))
-        append(contentsOf: text.utf8)
+        guard var text else { return append(0) }
+        text.withUTF8 { bytes in
+            add(UInt64(bytes.count))
+            append(contentsOf: bytes)
+        }
     }
     fileprivate mutating func add(_ bytes: [UInt8]?) {
         guard let bytes else { return append(0) }

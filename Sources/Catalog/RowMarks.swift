@@ -32,8 +32,8 @@ private struct Fingerprint {
     var value: Int64 { Int64(bitPattern: state) }
 
     mutating func add(_ text: String?) {
-        guard let text else { return mix(0xff) }
-        for byte in text.utf8 { mix(byte) }
+        guard var text else { return mix(0xff) }
+        text.withUTF8 { for byte in $0 { mix(byte) } }
         // No UTF-8 text holds this byte, so that parts cannot run into each other.
         mix(0xfe)
     }

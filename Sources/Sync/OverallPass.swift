@@ -12,7 +12,7 @@ struct OverallPass {
     /// Rows of the first batch, so that something shows soon.
     private static let firstBatch = 200
     /// What is read from the file at once.
-    private static let chunk = 256 << 10
+    private static let chunk = 128 << 10
     /// Seconds after which rows are not held back for a fuller batch when the network pauses.
     private static let patience = 0.05
 
@@ -47,19 +47,34 @@ struct OverallPass {
             return try await store.get(SessionName.overallKey, ReadOptions(ifNoneMatch: known), into: spool)
         }()
         var reading = Reading(journey: journey, poke: poke, attempt: 0)
-        for await _ in spool.arrivals {
+        do {
+            for await _ in spool.arrivals {
+                journey.becomeOperation()
+                try await catchUp(with: spool, &reading)
+            }
+        } catch {
+            await reading.abandon()
+            throw error
+        }
+        do {
+            guard case .object(let info) = try await transfer else {
+                return Result(outcome: .unchanged, needsListing: false)
+            }
             journey.becomeOperation()
-            try catchUp(with: spool, &reading)
+            guard spool.progress.arrived == info.size else {
+                throw StoreError(.temporary, key: info.key, message: "the file ended early")
+            }
+            try await catchUp(with: spool, &reading)
+            let result = try await reading.finish()
+            try keep(spool, info, result)
+            return result
+        } catch {
+            await reading.abandon()
+            throw error
         }
-        guard case .object(let info) = try await transfer else {
-            return Result(outcome: .unchanged, needsListing: false)
-        }
-        journey.becomeOperation()
-        guard spool.progress.arrived == info.size else {
-            throw StoreError(.temporary, key: info.key, message: "the file ended early")
-        }
-        try catchUp(with: spool, &reading)
-        let result = try reading.finish()
+    }
+
+    private func keep(_ spool: OverallSpool, _ info: ObjectInfo, _ result: Result) throws {
         try spool.keep(as: journey.overallPath)
         let word = if case .damaged(let reason) = result.outcome { "damaged: \(reason)" } else { "present" }
         if result.needsListing { try journey.catalog.setValue(Catalog.listingNeededKey, "overall file") }
@@ -67,15 +82,15 @@ struct OverallPass {
         try journey.catalog.setValue(Setting.overallTag, info.etag)
         journey.tell(CatalogDelta(overallFile: true))
         journey.note { $0.overall = result.outcome }
-        return result
     }
 
     /// Reads what has arrived.
-    private func catchUp(with spool: OverallSpool, _ reading: inout Reading) throws {
+    private func catchUp(with spool: OverallSpool, _ reading: inout Reading) async throws {
         while true {
             try Task.checkCancellation()
             let progress = spool.progress
             if progress.attempt != reading.attempt {
+                await reading.abandon()
                 reading = Reading(journey: journey, poke: poke, attempt: progress.attempt)
             }
             guard reading.offset < progress.arrived else { break }
@@ -83,21 +98,21 @@ struct OverallPass {
             let bytes = try spool.file.read(at: reading.offset, count: count)
             // A new attempt may have emptied the file under the read.
             guard spool.progress.attempt == reading.attempt, !bytes.isEmpty else { continue }
-            try reading.take(bytes)
+            try await reading.take(bytes)
         }
-        try reading.pause()
+        try await reading.pause()
     }
 
     /// Reads the cache's copy again, without a request.
-    func readAgain() throws {
+    func readAgain() async throws {
         var reading = Reading(journey: journey, poke: poke, attempt: 0)
         let file = try FileDescriptor.open(journey.overallPath)
         while true {
             let bytes = try file.read(at: reading.offset, count: Self.chunk)
             if bytes.isEmpty { break }
-            try reading.take(bytes)
+            try await reading.take(bytes)
         }
-        _ = try reading.finish()
+        _ = try await reading.finish()
     }
 
     private func missing() throws -> Result {
@@ -126,7 +141,7 @@ struct OverallPass {
         private var pending: [CatalogChange] = []
         private var sighting = Sighting()
         private var rows = 0
-        private var batches = 0
+        private var writing: Task<Sighting, any Error>?
         private var lastBatch = Timestamp.monotonic
 
         init(journey: Journey, poke: @escaping @Sendable () -> Void, attempt: Int) {
@@ -135,28 +150,29 @@ struct OverallPass {
             self.attempt = attempt
         }
 
-        mutating func take(_ bytes: [UInt8]) throws {
+        mutating func take(_ bytes: [UInt8]) async throws {
             offset += UInt64(bytes.count)
             if failure != nil { return }
             let etagIsContentMD5 = journey.store.capabilities.etagIsContentMD5
             do {
                 try reader.consume(bytes.span.bytes) { row in
                     pending.append(.row(row, etagIsContentMD5: etagIsContentMD5))
-                    if pending.count >= (batches == 0 ? OverallPass.firstBatch : Journey.batch) { try commit() }
                 }
             } catch let error as FormatError {
                 // The rest is of no use, and the rows before it are good.
                 failure = error
             }
+            if pending.count >= (rows == 0 ? OverallPass.firstBatch : Journey.batch) { try await commit() }
         }
 
         /// Everything that arrived has been read.
-        mutating func pause() throws {
-            if Timestamp.monotonic.seconds(since: lastBatch) > OverallPass.patience { try commit() }
+        mutating func pause() async throws {
+            if Timestamp.monotonic.seconds(since: lastBatch) > OverallPass.patience { try await commit() }
         }
 
-        mutating func finish() throws -> Result {
-            try commit()
+        mutating func finish() async throws -> Result {
+            try await commit()
+            try await settle()
             var reason = failure.map { "\($0)" }
             if failure == nil {
                 do {
@@ -176,15 +192,36 @@ struct OverallPass {
                 needsSecondReading: sighting.rowsWithoutSize > 0)
         }
 
-        private mutating func commit() throws {
+        /// Begins to write a batch down, once the one before is; reading goes on meanwhile.
+        private mutating func commit() async throws {
             lastBatch = .monotonic
             if pending.isEmpty { return }
-            try journey.apply(pending, &sighting)
-            rows += pending.count
-            batches += 1
-            pending.removeAll(keepingCapacity: true)
-            journey.progress("reading the overall file", rows)
-            poke()
+            try await settle()
+            let batch = pending
+            pending = []
+            rows += batch.count
+            let (journey, poke, total) = (journey, poke, rows)
+            let before = sighting
+            writing = Task {
+                var sighting = before
+                try journey.apply(batch, &sighting)
+                journey.progress("reading the overall file", total)
+                poke()
+                return sighting
+            }
+        }
+
+        /// Waits until the batch is written.
+        private mutating func settle() async throws {
+            guard let task = writing else { return }
+            writing = nil
+            sighting = try await task.value
+        }
+
+        /// Ends without a result, and writes nothing more.
+        mutating func abandon() async {
+            _ = await writing?.result
+            writing = nil
         }
     }
 }

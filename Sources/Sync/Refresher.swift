@@ -222,7 +222,7 @@ public final class Refresher: Sendable {
             queue.waitForListing()
             try await listing.full()
             queue.listingEnded()
-            if found.needsSecondReading { try overall.readAgain() }
+            if found.needsSecondReading { try await overall.readAgain() }
         } else if mode == .tail {
             try await listing.tail()
         }

@@ -247,6 +247,36 @@ import Testing
         #expect(try catalog.entry(fileName: "bare.fastshot")?.modified == Timestamp(nanoseconds: 0))
     }
 
+    /// Every half hour of a year, the days on which clocks change included where the zone has such.
+    @Test func shownTimeFollowsTheLocalClock() throws {
+        var changes: [CatalogChange] = []
+        var expected: [String: Timestamp?] = [:]
+        for month in 1...12 {
+            for day in 1...28 + (month == 2 ? 0 : 2) {
+                for half in 0..<48 {
+                    let time = [2025, month, day, half / 2, half % 2 * 30, 17]
+                    let digits = time.map { ($0 < 10 ? "0" : "") + String($0) }.joined()
+                    let name = digits + ".fastshot"
+                    changes.append(.object(fileName: name, ObjectFacts(size: 1)))
+                    expected[name] = Timestamp.local(
+                        year: 2025, month: month, day: day, hour: half / 2, minute: half % 2 * 30, second: 17)
+                }
+            }
+        }
+        let added = try catalog.apply(changes).added
+        #expect(added.count == expected.count)
+        // An hour that comes twice is either of both to the C library, by what it was asked before.
+        var ambiguous = 0
+        for item in added {
+            let shown = try #require(try catalog.entry(id: item.id)?.modified)
+            let wanted = try #require(expected[item.fileName] ?? nil)
+            if shown == wanted { continue }
+            ambiguous += 1
+            #expect(abs(shown.seconds(since: wanted)) <= 3600)
+        }
+        #expect(ambiguous <= 4)
+    }
+
     @Test func namesThatCannotBeFilesAreKeptApart() throws {
         let long = String(repeating: "x", count: 250) + ".fastshot"
         var sighting = Sighting()

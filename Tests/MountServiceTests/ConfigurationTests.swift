@@ -187,7 +187,12 @@ struct ConfigurationTests {
         ("[store \"works\"]\nurl = s3://bucket\n", "no store is called work; did you mean works?"),
         ("[store \"x\"]\nurl = s3://bucket\n", "no store is called work; known are x"),
         ("", "no store is called work; give a URL"),
-        ("[store \"work\"\n", "config.ini:1: "),
+        ("[store \"work\"\n", "config.ini: line 1: a section needs a name and a closing ]"),
+        ("[store \"work\"]\nurl = s3://bucket\n  region = x\n", "config.ini:2: url: the next line is indented deeper"),
+        (
+            "[store \"work\"]\nurl = s3://bucket\n[store work]\nregion = x\n",
+            "config.ini:3: the store work has a section"
+        ),
     ])
     func mistakesInAFileAreNamedWithTheirPlace(text: String, part: String) {
         let message = message(text)

@@ -46,14 +46,11 @@ struct MountOptionListTests {
 
     @Test func declaredOptionsBecomeSettings() throws {
         let program = ProgramSpec(
-            name: "p", summary: "", commonOptions: [.value("config", nil, "FILE", "")],
+            name: "p", summary: "", commonOptions: SettingsRequest.commonOptions,
             commands: [
                 CommandSpec(
                     name: "mount", summary: "", positionals: [PositionalSpec("STORE", "")],
-                    options: [
-                        .value("options", "o", "OPTIONS", ""), .flag("read-only", "r", ""), .flag("anonymous", nil, ""),
-                        .flag("no-tls-verify", nil, ""), .value("cache-max", nil, "SIZE", ""),
-                    ])
+                    options: SettingsRequest.mountOnlyOptions)
             ])
         let line = [
             "mount", "s3://b", "-ro", "noatime", "--no-tls-verify", "--cache-max=1G", "--config", "/c", "--anonymous",
@@ -65,5 +62,11 @@ struct MountOptionListTests {
         let request = SettingsRequest(store: arguments.positional("STORE"), arguments: arguments)
         #expect(request.store == "s3://b" && request.configuration == "/c" && request.mountOptions == ["noatime"])
         #expect(request.options == [.readOnly: "yes", .tlsVerify: "no", .cacheLimit: "1G", .anonymous: "yes"])
+        // Each declared option is one that a request takes.
+        let declared = SettingsRequest.commonOptions + SettingsRequest.mountOnlyOptions
+        for option in declared where option.name != "config" && option.name != "options" {
+            let name = option.name.hasPrefix("no-") ? String(option.name.dropFirst(3)) : option.name
+            #expect(Setting.allCases.contains { $0.optionName == name }, "\(option.name)")
+        }
     }
 }

@@ -19,6 +19,8 @@ final class Transfer: @unchecked Sendable {
     private var headers: UnsafeMutablePointer<curl_slist>?
     private var message: UnsafeMutablePointer<CChar>?
     private var head = HTTPResponseHead()
+    /// The empty line behind the head has come. Curl takes a connection that closes before it for a whole answer.
+    private var isHeadComplete = false
     private var body: [UInt8] = []
     private var sent: UInt64 = 0
     /// Why a callback ended the transfer.
@@ -96,9 +98,10 @@ final class Transfer: @unchecked Sendable {
     /// Large buffers make large bodies cheap; with many small answers under way they would only cost memory.
     private static func bufferSize(_ expected: UInt64?) -> Int {
         switch expected {
-        case .some(let length) where length <= 64 << 10: 16 << 10
         case .some(let length) where length > 1 << 20: 512 << 10
-        default: 128 << 10
+        case .some(let length) where length > 64 << 10: 128 << 10
+        case .some: 16 << 10
+        case nil: 32 << 10
         }
     }
 
@@ -166,10 +169,14 @@ final class Transfer: @unchecked Sendable {
     /// - Returns: whether the transfer goes on.
     fileprivate func takeHeader(_ line: UnsafeRawBufferPointer) -> Bool {
         guard !isCancelled else { return false }
+        // What follows a body in chunks is a trailer, in which nothing is wanted.
+        guard !isHeadComplete else { return true }
         guard line.allSatisfy({ $0 == 0x0D || $0 == 0x0A }) else {
             head.take(line: line)
             return true
         }
+        // Behind an interim response the real one follows.
+        isHeadComplete = head.status >= 200
         guard let sink, head.isSuccess else { return true }
         return passing { () throws(StoreError) in try sink.begin(head) }
     }
@@ -242,7 +249,12 @@ final class Transfer: @unchecked Sendable {
     func outcome(_ result: CURLcode) -> Result<HTTPResponse, StoreError> {
         if let failure { return .failure(failure) }
         if isCancelled && result != CURLE_OK { return .failure(.cancelledTransfer) }
-        guard result != CURLE_OK else { return .success(HTTPResponse(head: head, body: body)) }
+        guard result != CURLE_OK else {
+            guard isHeadComplete else {
+                return .failure(StoreError(.temporary, message: "connection lost: the answer's head is not complete"))
+            }
+            return .success(HTTPResponse(head: head, body: body))
+        }
         let detail = message.map { String(cString: $0) } ?? ""
         var requestSize = 0
         if let easy { sfs_curl_get_long(easy, CURLINFO_REQUEST_SIZE, &requestSize) }

@@ -29,7 +29,7 @@ extension StoreError {
             self.init(.temporary, message: "connection lost: \(words)")
         // curl names an answer without a status line after the protocol that it would be: HTTP/0.9.
         case CURLE_UNSUPPORTED_PROTOCOL, CURLE_WEIRD_SERVER_REPLY:
-            self.init(.temporary, message: "not an HTTP response: \(words)")
+            self.init(.permanent, message: "not an HTTP response: \(words)")
         case CURLE_URL_MALFORMAT: self.init(.permanent, message: "not a usable URL: \(words)")
         default: self.init(.permanent, message: "\(words) (curl \(code.rawValue))")
         }

@@ -49,8 +49,8 @@ struct ContentRange: Equatable {
     /// - Returns: nil for anything that does not say exactly which bytes of how many.
     init?(_ text: String?) {
         guard let words = text?.split(separator: " "), words.count == 2, words[0] == "bytes" else { return nil }
-        let halves = words[1].split(separator: "/")
-        let ends = halves.first?.split(separator: "-") ?? []
+        let halves = words[1].split(separator: "/", omittingEmptySubsequences: false)
+        let ends = halves.first?.split(separator: "-", omittingEmptySubsequences: false) ?? []
         guard halves.count == 2, ends.count == 2, let first = UInt64(ends[0]), let last = UInt64(ends[1]),
             let total = UInt64(halves[1]), first <= last, last < total
         else { return nil }

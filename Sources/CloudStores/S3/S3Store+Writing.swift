@@ -13,7 +13,12 @@ extension S3Store {
         case .file(let file, let length): call.body = .file(file, offset: 0, length: length)
         }
         call.payloadHash = try payloadHash(body, key)
-        let response = try await conditional(call, condition)
+        let response: HTTPResponse
+        do throws(StoreError) { response = try await conditional(call, condition) } catch
+            where condition != .always && error.providerCode == "UnknownError"
+        {
+            throw try await lostRace(key, body, condition) ?? error
+        }
         return S3ObjectFacts.info(key: key, size: body.length, response.head, isContentHash: isContentHash)
     }
 
@@ -128,6 +133,18 @@ extension S3Store {
             learn(spelling.other)
             return response
         }
+    }
+
+    /// Ceph answers 500 `UnknownError` to a conditional write when another one is faster.
+    /// - Returns: `.precondition` when the object is neither what the condition wants nor what was to be written.
+    private func lostRace(
+        _ key: String, _ body: ObjectBody, _ condition: WriteCondition
+    ) async throws(StoreError) -> StoreError? {
+        guard case .bytes(let bytes) = body, let found = try await head(key).etag, found != MD5.hex(bytes) else {
+            return nil
+        }
+        if case .ifMatch(found) = condition { return nil }
+        return StoreError(.precondition, key: key, message: "another writer was faster", status: 500)
     }
 
     private func require(_ tag: String, _ key: String) async throws(StoreError) {

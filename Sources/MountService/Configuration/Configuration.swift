@@ -49,20 +49,6 @@ public enum Configuration {
         return ResolvedSettings(settings: settings, warnings: builder.warnings)
     }
 
-    /// The settings that a command line comes to, see ``SettingsRequest/init(store:arguments:)``.
-    public static func resolve(
-        store: String?, _ arguments: ParsedArguments
-    ) throws(ConfigurationError) -> ResolvedSettings {
-        try resolve(SettingsRequest(store: store, arguments: arguments))
-    }
-
-    /// The names of the configured stores, for messages and completion.
-    public static func storeNames(
-        configuration: String?, environment: (String) -> String? = Environment.value
-    ) throws(ConfigurationError) -> [String] {
-        try read(configuration, environment).stores.map(\.name)
-    }
-
     private static func read(
         _ path: String?, _ environment: (String) -> String?
     ) throws(ConfigurationError) -> ConfigurationFile {

@@ -41,14 +41,14 @@ struct SettingsBuilder {
         layers.text(setting).map { $0 + "/" + storeID }
     }
 
-    private func credentials() throws(ConfigurationError) -> StaticCredentials? {
+    private func credentials() throws(ConfigurationError) -> ConfiguredCredentials? {
         let id = layers[.accessKeyID]
         let key = layers[.secretAccessKey]
         switch (id, key) {
         case (let id?, let key?):
             // A token belongs to the very key it was issued with.
             let token = layers.rank(.sessionToken) == layers.rank(.accessKeyID) ? layers.text(.sessionToken) : nil
-            return StaticCredentials(
+            return ConfiguredCredentials(
                 accessKeyID: Secret(id.text), secretAccessKey: Secret(key.text), sessionToken: token.map(Secret.init))
         case (let id?, nil):
             throw ConfigurationError("access_key_id is given, and secret_access_key is missing", origin: id.origin)

@@ -31,4 +31,34 @@ public struct SettingsRequest: Sendable, Equatable {
             if arguments.flag("no-" + setting.optionName) { options[setting] = "no" }
         }
     }
+
+    /// Options of every command that opens a store.
+    public static let commonOptions: [OptionSpec] = [
+        .value("config", nil, "FILE", "read this configuration", kind: .file),
+        .value("cache-dir", nil, "DIR", "keep the cache in this directory", kind: .directory),
+        .value("state-dir", nil, "DIR", "keep what is not uploaded yet in this directory", kind: .directory),
+        .value("endpoint", nil, "URL", "use this server instead of the provider's own"),
+        .value("region", nil, "REGION", "sign requests for this region"),
+        .value("profile", nil, "PROFILE", "use this profile of the provider's shared configuration"),
+        .value("key-file", nil, "FILE", "read the FastShot key from this file", kind: .file),
+        .value(
+            "addressing", nil, "HOW", "how the bucket stands in a request",
+            kind: .words(Addressing.allCases.map(\.rawValue))),
+        .value("ca-file", nil, "FILE", "trust the certificates in this PEM file", kind: .file),
+        .value("proxy", nil, "URL", "go through this HTTP proxy"),
+        .flag("no-tls-verify", nil, "do not check the server's certificate (dangerous)"),
+        .flag("anonymous", nil, "send requests without a signature"),
+    ]
+
+    /// Further options of `mount`.
+    public static let mountOnlyOptions: [OptionSpec] = [
+        .value("options", "o", "OPTIONS", "mount options as of mount(8), separated by commas"),
+        .flag("read-only", "r", "refuse changes"),
+        .flag("allow-other", nil, "let other users use the mount"),
+        .value("cache-max", nil, "SIZE", "keep at most this much of bodies, for example 10G"),
+        .value(
+            "unmount-policy", nil, "POLICY", "what happens to the cache at the end",
+            kind: .words(["keep", "clean", "purge"])),
+        .value("poll-interval", nil, "TIME", "ask for changes this often, for example 10s; 0 never asks"),
+    ]
 }
