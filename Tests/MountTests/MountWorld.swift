@@ -14,11 +14,14 @@ final class MountWorld {
     private let isOver = Guarded(false)
 
     /// Runs a test's body in a fresh world and takes the world down afterwards, whatever the body left mounted.
-    /// - Parameter contents: how the bucket begins.
+    /// - Parameters:
+    ///   - contents: how the bucket begins.
+    ///   - proxied: a ``FaultProxy`` stands between the product and the server.
     static func with(
-        _ kind: StoreKind = .directory, _ contents: Bucket.Contents = .empty, _ body: (MountWorld) throws -> Void
+        _ kind: StoreKind = .directory, _ contents: Bucket.Contents = .empty, proxied: Bool = false,
+        _ body: (MountWorld) throws -> Void
     ) throws {
-        let world = try MountWorld(kind, contents)
+        let world = try MountWorld(kind, contents, proxied)
         defer { world.close() }
         world.watch()
         try body(world)
@@ -36,10 +39,10 @@ final class MountWorld {
         }.detach()
     }
 
-    private init(_ kind: StoreKind, _ contents: Bucket.Contents) throws {
+    private init(_ kind: StoreKind, _ contents: Bucket.Contents, _ proxied: Bool) throws {
         root = "/tmp/sessionfs-mount-\(UUID().uuidString.prefix(8))"
         for name in ["", "/home", "/cache", "/state", "/run", "/mnt"] { try Files.makePrivateDirectory(root + name) }
-        bucket = try Bucket(kind, directory: root + "/bucket", contents)
+        bucket = try Bucket(kind, directory: root + "/bucket", proxied: proxied, contents)
     }
 
     /// Where the first mount goes.

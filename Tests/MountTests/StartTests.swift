@@ -11,7 +11,6 @@ import Testing
                 let result = world.run(["mount"] + arguments, location)
                 #expect(result.status == code, "\(arguments): \(result.errors)", sourceLocation: location)
                 #expect(result.errors.contains(text), "\(result.errors)", sourceLocation: location)
-                #expect(result.errors.split(separator: "\n").count == 1, "\(result.errors)", sourceLocation: location)
             }
             let url = world.bucket.url
             try Files.replace(world.root + "/file", with: [1])

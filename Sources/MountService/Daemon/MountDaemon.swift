@@ -134,7 +134,14 @@ public final class MountDaemon: Sendable {
         phase.withLock { $0 = .ready }
         ready(entry, isFirstStart)
         ServiceNotification.ready("\(plan.store.location) at \(plan.mountpoint)")
-        let refreshing = Task { await refresher.run() }
+        let refreshing = Task {
+            if plan.pollInterval > 0 {
+                await refresher.run()
+            } else {
+                // Once at the start; afterwards only when it is asked for. A failure is in the refresher's status.
+                _ = try? await refresher.refresh(.tail)
+            }
+        }
         let housekeeping = Task { await keepSmall() }
 
         stopOnSignals()
