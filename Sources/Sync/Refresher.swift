@@ -207,6 +207,7 @@ public final class Refresher: Sendable {
         let found: Result<Void, any Error> = await Result {
             defer { queue.end() }
             try await look(journey, mode, isListing: isListing, queue)
+            state.withLock { $0.status.isListed = true }
         }
         let fetched = await fetching
         try found.get()
