@@ -78,7 +78,10 @@ let package = Package(
         tests("StoreConformanceTests", ["ObjectStore", "Platform", "TestSupport"]),
         tests(
             "SyncTests",
-            ["Sync", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON", "TestSupport"]),
+            [
+                "Sync", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON", "TestSupport",
+                "CSQLite",
+            ]),
         tests("FuseBridgeTests", ["FuseBridge", "FileTree"]),
         tests("MountTests", ["sessionfs", "Platform", "TestSupport"]),
     ]
