@@ -64,18 +64,23 @@ let package = Package(
         tests("ControlTests", ["Control", "Operations", "Platform", "JSON"]),
         tests("MountServiceTests", ["MountService", "Control", "Platform", "JSON"]),
         tests("JSONTests", ["JSON"]),
+        tests("CloudStoresTests", ["CloudStores", "ObjectStore", "Platform", "JSON", "Digests", "TestSupport"]),
         tests("DigestsTests", ["Digests"]),
         tests("SessionFormatTests", ["SessionFormat", "JSON", "Digests"]),
-        tests("SessionCacheTests", ["SessionCache", "Catalog", "ObjectStore", "Operations", "Platform", "Digests"]),
+        tests(
+            "SessionCacheTests",
+            ["SessionCache", "Catalog", "ObjectStore", "Operations", "Platform", "Digests", "TestSupport"]),
         tests("FileTreeTests", ["FileTree", "Catalog", "SessionCache", "ObjectStore", "Operations", "SessionFormat", "Platform"]),
         tests("SampleStoreTests", ["SampleStore", "SessionFormat", "ObjectStore", "Platform", "JSON", "Digests"]),
         .target(
             name: "TestSupport", dependencies: ["ObjectStore", "Platform"], path: "Tests/TestSupport",
             swiftSettings: settings),
+        tests("MountHelperTests", ["TestSupport"]),
+        tests("TestSupportTests", ["TestSupport"]),
         tests("PlatformTests", ["Platform", "TestSupport"]),
         tests("OperationsTests", ["Operations", "JSON"]),
         tests("ObjectStoreTests", ["ObjectStore", "Platform", "TestSupport"]),
-        tests("StoreConformanceTests", ["ObjectStore", "Platform", "TestSupport"]),
+        tests("StoreConformanceTests", ["CloudStores", "ObjectStore", "Platform", "TestSupport"]),
         tests(
             "SyncTests",
             [

@@ -20,3 +20,5 @@ static inline CURLcode sfs_curl_get_pointer(CURL *h, void **v) { return curl_eas
 static inline CURLMcode sfs_curl_multi_set_long(CURLM *m, CURLMoption o, long v) { return curl_multi_setopt(m, o, v); }
 static inline CURLMsg *sfs_curl_multi_next(CURLM *m) { int left; return curl_multi_info_read(m, &left); }
 static inline CURLcode sfs_curl_msg_result(const CURLMsg *m) { return m->data.result; }
+static inline CURLSHcode sfs_curl_share_data(CURLSH *s, curl_lock_data d) { return curl_share_setopt(s, CURLSHOPT_SHARE, d); }
+static inline CURLcode sfs_curl_global_init(void) { return curl_global_init(CURL_GLOBAL_DEFAULT); }

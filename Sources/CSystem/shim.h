@@ -13,6 +13,7 @@
 #include <spawn.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -51,3 +52,4 @@ static inline void sfs_small_footprint(void) {
 }
 // pipe2(2) is declared only for GNU sources.
 static inline int sfs_pipe(int *ends) { return (int)syscall(SYS_pipe2, ends, O_CLOEXEC); }
+static inline int sfs_madv_dontneed(void) { return MADV_DONTNEED; }

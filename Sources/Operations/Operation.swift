@@ -17,9 +17,11 @@ public enum OperationState: String, Sendable, CaseIterable {
 public struct OperationSnapshot: Sendable, Equatable {
     /// Unique within the daemon's life; increasing.
     public var id: UInt64
+    /// What kind of work it is.
     public var kind: OperationKind
     /// What it works on: an object's key, a store.
     public var subject: String
+    /// Where it stands.
     public var state: OperationState
     /// Units done: bytes for downloads, items else.
     public var completed: UInt64
@@ -27,7 +29,9 @@ public struct OperationSnapshot: Sendable, Equatable {
     public var total: UInt64?
     /// The step in words, or the result, or the reason of failure.
     public var message: String
+    /// When it began.
     public var started: Timestamp
+    /// When it ended; nil while it runs.
     public var ended: Timestamp?
 
     /// A picture by its parts, for who reads one from the control API.

@@ -49,16 +49,27 @@ public final class FileDescriptor: Sendable {
 
     /// How a file is opened.
     public struct Mode: OptionSet, Sendable {
+        /// The flags of open(2).
         public let rawValue: Int32
+        /// Takes flags of open(2) as they are.
         public init(rawValue: Int32) { self.rawValue = rawValue }
+        /// For reading only.
         public static let read = Mode([])
+        /// For reading and writing.
         public static let readWrite = Mode(rawValue: O_RDWR)
+        /// For writing only.
         public static let write = Mode(rawValue: O_WRONLY)
+        /// Makes the file when it is missing.
         public static let create = Mode(rawValue: O_CREAT)
+        /// Makes the file and fails with `EEXIST` when it is there.
         public static let exclusive = Mode(rawValue: O_CREAT | O_EXCL)
+        /// Empties the file.
         public static let truncate = Mode(rawValue: O_TRUNC)
+        /// Every write goes to the end.
         public static let append = Mode(rawValue: O_APPEND)
+        /// Fails with `ENOTDIR` on anything but a directory.
         public static let directory = Mode(rawValue: O_DIRECTORY)
+        /// Fails with `ELOOP` on a symbolic link.
         public static let noFollow = Mode(rawValue: O_NOFOLLOW)
     }
 
@@ -140,7 +151,7 @@ public final class FileDescriptor: Sendable {
         guard length > 0 else { return }
         do throws(SystemError) {
             try retryingInterrupts("fallocate", path) { sfs_fallocate(raw, off_t(length)) }
-        } catch where error.code == EOPNOTSUPP || error.code == ENOSYS {
+        } catch  where error.code == EOPNOTSUPP || error.code == ENOSYS {
             try truncate(to: length)
         }
     }

@@ -13,7 +13,7 @@ public final class FileLock: Sendable {
         let file = try FileDescriptor.open(path, [.readWrite, .create])
         do throws(SystemError) {
             try retryingInterrupts("flock", path) { flock(file.raw, wait ? LOCK_EX : LOCK_EX | LOCK_NB) }
-        } catch where error.code == EWOULDBLOCK {
+        } catch  where error.code == EWOULDBLOCK {
             return nil
         }
         return FileLock(file)

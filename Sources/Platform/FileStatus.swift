@@ -5,6 +5,7 @@ internal import Glibc
 public struct FileStatus: Sendable, Equatable {
     /// What kind of file it is.
     public enum Kind: Sendable { case regular, directory, symbolicLink, other }
+    /// What kind of file it is.
     public let kind: Kind
     /// Length in bytes.
     public let size: UInt64
@@ -12,10 +13,15 @@ public struct FileStatus: Sendable, Equatable {
     public let allocated: UInt64
     /// Permission bits, 0 to 0o7777.
     public let permissions: UInt32
+    /// The user id of the owner.
     public let owner: UInt32
+    /// When the contents last changed.
     public let modified: Timestamp
+    /// When it was last read, as far as the filesystem keeps that.
     public let accessed: Timestamp
+    /// The number within its filesystem.
     public let inode: UInt64
+    /// Which filesystem it lies on.
     public let device: UInt64
 
     init(_ raw: stat) {

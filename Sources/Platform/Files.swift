@@ -9,7 +9,7 @@ public enum Files {
         var result = stat()
         do throws(SystemError) {
             try retryingInterrupts("stat", path) { stat(path, &result) }
-        } catch where error.code == ENOENT || error.code == ENOTDIR {
+        } catch  where error.code == ENOENT || error.code == ENOTDIR {
             return nil
         }
         return FileStatus(result)

@@ -8,6 +8,7 @@ public struct Log: Sendable {
     public enum Level: Int, Sendable, Comparable, CaseIterable {
         case error = 0
         case warning, info, debug
+        /// Less output before more.
         public static func < (left: Level, right: Level) -> Bool { left.rawValue < right.rawValue }
         var word: String {
             switch self {
@@ -32,16 +33,24 @@ public struct Log: Sendable {
     /// A logger whose lines carry the component's name.
     public init(_ component: String) { self.component = component }
 
+    /// Something failed for good.
     public func error(_ message: @autoclosure () -> String, _ fields: KeyValuePairs<String, String> = [:]) {
         write(.error, message(), fields)
     }
+    /// Something is wrong, and work goes on.
     public func warning(_ message: @autoclosure () -> String, _ fields: KeyValuePairs<String, String> = [:]) {
         write(.warning, message(), fields)
     }
-    public func info(_ message: @autoclosure () -> String, _ fields: @autoclosure () -> KeyValuePairs<String, String> = [:]) {
+    /// An event worth keeping.
+    public func info(
+        _ message: @autoclosure () -> String, _ fields: @autoclosure () -> KeyValuePairs<String, String> = [:]
+    ) {
         if Log.level >= .info { write(.info, message(), fields()) }
     }
-    public func debug(_ message: @autoclosure () -> String, _ fields: @autoclosure () -> KeyValuePairs<String, String> = [:]) {
+    /// A detail for whoever looks for a fault.
+    public func debug(
+        _ message: @autoclosure () -> String, _ fields: @autoclosure () -> KeyValuePairs<String, String> = [:]
+    ) {
         if Log.level >= .debug { write(.debug, message(), fields()) }
     }
 
@@ -80,7 +89,10 @@ public struct Secret: Sendable, Equatable, CustomStringConvertible, CustomDebugS
 
     /// The credential itself, for signing and nothing else.
     public func reveal() -> String { value }
+    /// Always `<redacted>`.
     public var description: String { "<redacted>" }
+    /// Always `<redacted>`.
     public var debugDescription: String { "<redacted>" }
+    /// Shows nothing.
     public var customMirror: Mirror { Mirror(self, children: []) }
 }

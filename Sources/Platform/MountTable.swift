@@ -6,6 +6,7 @@ internal import Glibc
 public enum MountTable {
     /// One mount.
     public struct Entry: Sendable, Equatable {
+        /// Where it is mounted.
         public let mountpoint: String
         /// The filesystem's type, for example `fuse.sessionfs`.
         public let type: String

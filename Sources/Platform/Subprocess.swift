@@ -11,6 +11,7 @@ public enum Subprocess {
         public var descriptors: [(child: Int32, parent: Int32)] = []
         /// Variables on top of this process's environment.
         public var environment: [(String, String)] = []
+        /// Makes the value from its parts.
         public init() {}
     }
 

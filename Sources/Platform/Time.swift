@@ -14,10 +14,13 @@ public struct Timestamp: Sendable, Hashable, Comparable {
     }
 
     /// Whole seconds, rounded down.
-    public var seconds: Int64 { nanoseconds >= 0 ? nanoseconds / 1_000_000_000 : -((-nanoseconds + 999_999_999) / 1_000_000_000) }
+    public var seconds: Int64 {
+        nanoseconds >= 0 ? nanoseconds / 1_000_000_000 : -((-nanoseconds + 999_999_999) / 1_000_000_000)
+    }
     /// The part of a second above ``seconds``, 0 to 999,999,999.
     public var fraction: Int64 { nanoseconds - seconds * 1_000_000_000 }
 
+    /// Earlier before later.
     public static func < (left: Timestamp, right: Timestamp) -> Bool { left.nanoseconds < right.nanoseconds }
 
     /// The wall clock (CLOCK_REALTIME).
@@ -44,7 +47,8 @@ public struct Timestamp: Sendable, Hashable, Comparable {
         var time = time_t(seconds)
         var fields = tm()
         gmtime_r(&time, &fields)
-        let date = "\(pad(Int(fields.tm_year) + 1900, 4))-\(pad(Int(fields.tm_mon) + 1, 2))-\(pad(Int(fields.tm_mday), 2))"
+        let date =
+            "\(pad(Int(fields.tm_year) + 1900, 4))-\(pad(Int(fields.tm_mon) + 1, 2))-\(pad(Int(fields.tm_mday), 2))"
         let clock = "\(pad(Int(fields.tm_hour), 2)):\(pad(Int(fields.tm_min), 2)):\(pad(Int(fields.tm_sec), 2))"
         return (date + "T" + clock, fields)
     }

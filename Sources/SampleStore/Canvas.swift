@@ -28,6 +28,23 @@ struct Canvas: Sendable {
     }
 
     mutating func fill(_ box: Box, _ color: UInt8) {
+        rows(of: box) { row, _ in row.update(repeating: color) }
+    }
+
+    /// Colours a box pixel by pixel.
+    mutating func paint(_ box: Box, _ color: (_ x: Int, _ y: Int) -> UInt8) {
+        let left = max(0, box.x)
+        rows(of: box) { row, y in
+            var column = 0
+            while column < row.count {
+                row[column] = color(left + column, y)
+                column += 1
+            }
+        }
+    }
+
+    /// Visits the part of each row that lies in a box.
+    private mutating func rows(of box: Box, _ body: (_ row: UnsafeMutableBufferPointer<UInt8>, _ y: Int) -> Void) {
         let left = max(0, box.x)
         let right = min(width, box.x + box.width)
         let bottom = min(height, box.y + box.height)
@@ -35,19 +52,9 @@ struct Canvas: Sendable {
         pixels.withUnsafeMutableBufferPointer { pixels in
             var y = max(0, box.y)
             while y < bottom {
-                pixels[y * width + left..<y * width + right].update(repeating: color)
+                body(UnsafeMutableBufferPointer(rebasing: pixels[y * width + left..<y * width + right]), y)
                 y += 1
             }
-        }
-    }
-
-    /// Colours a box pixel by pixel.
-    mutating func paint(_ box: Box, _ color: (_ x: Int, _ y: Int) -> UInt8) {
-        let left = max(0, box.x)
-        let right = min(width, box.x + box.width)
-        guard left < right else { return }
-        for y in max(0, box.y)..<max(max(0, box.y), min(height, box.y + box.height)) {
-            for x in left..<right { pixels[y * width + x] = color(x, y) }
         }
     }
 
@@ -101,9 +108,15 @@ struct Canvas: Sendable {
     func scaled(width newWidth: Int, height newHeight: Int) -> Canvas {
         var result = Canvas(width: newWidth, height: newHeight)
         let columns = (0..<newWidth).map { $0 * width / newWidth }
-        for y in 0..<newHeight {
-            let row = y * height / newHeight * width
-            for x in 0..<newWidth { result.pixels[y * newWidth + x] = pixels[row + columns[x]] }
+        result.rows(of: Box(x: 0, y: 0, width: newWidth, height: newHeight)) { row, y in
+            let source = y * height / newHeight * width
+            pixels.withUnsafeBufferPointer { pixels in
+                var x = 0
+                while x < newWidth {
+                    row[x] = pixels[source + columns[x]]
+                    x += 1
+                }
+            }
         }
         return result
     }

@@ -3,7 +3,7 @@ import Testing
 @testable import JSON
 
 /// What FastShot's checksums are taken over is what Python writes; so Python itself is asked.
-@Suite(.timeLimit(.minutes(2))) struct PythonParityTests {
+@Suite(.timeLimit(.minutes(3))) struct PythonParityTests {
     private static let generator = #"""
         import base64, json, random, struct, sys
         random.seed(int(sys.argv[1]))

@@ -95,7 +95,8 @@ struct ConfigurationTests {
         #expect(settings.addressing == .path && settings.caFile == directory + "/ca.pem")
         #expect(settings.proxy?.reveal() == "http://user:pw@proxy:3128")
         #expect(settings.encryptionKey?.reveal() == "demo-key")
-        #expect(settings.cacheDirectory == "/var/cache/work" && settings.stateDirectory == "/tmp/state")
+        #expect(settings.cacheDirectory == "/var/cache/work/" + settings.storeID)
+        #expect(settings.stateDirectory == "/tmp/state/" + settings.storeID)
         #expect(settings.cacheLimit == 10 << 30 && settings.unmountPolicy == .keep && settings.pollInterval == 60)
         #expect(settings.readOnly && settings.allowOther && settings.kernelOptions == ["noatime", "nosuid"])
         #expect(settings.logLevel == .debug)
@@ -133,14 +134,15 @@ struct ConfigurationTests {
         #expect(given.region == "line")
     }
 
-    @Test func directoriesForAllStoresHoldAPartForEach() throws {
+    @Test func aDirectoryHoldsAPartForEachStore() throws {
         let file = "[defaults]\ncache_dir = /big/cache\n[store \"work\"]\nurl = s3://bucket\nstate_dir = ~/state\n"
         let settings = try resolve(file, environment: ["SESSIONFS_STATE_DIR": ""]).settings
         #expect(settings.cacheDirectory == "/big/cache/" + settings.storeID)
-        #expect(settings.stateDirectory == Environment.home + "/state")
+        #expect(settings.stateDirectory == Environment.home + "/state/" + settings.storeID)
         let other = try resolve(file, environment: ["SESSIONFS_CACHE_DIR": "/env/cache"]).settings
         #expect(other.cacheDirectory == "/env/cache/" + other.storeID)
-        #expect(try resolve(file, options: [.cacheDirectory: "/mine/./x"]).settings.cacheDirectory == "/mine/x")
+        let given = try resolve(file, options: [.cacheDirectory: "/mine/./x"]).settings
+        #expect(given.cacheDirectory == "/mine/x/" + given.storeID)
     }
 
     @Test func aStoreIsTheSameByNameAndByURL() throws {
@@ -185,7 +187,12 @@ struct ConfigurationTests {
         ("[store \"works\"]\nurl = s3://bucket\n", "no store is called work; did you mean works?"),
         ("[store \"x\"]\nurl = s3://bucket\n", "no store is called work; known are x"),
         ("", "no store is called work; give a URL"),
-        ("[store \"work\"\n", "config.ini:1: "),
+        ("[store \"work\"\n", "config.ini: line 1: a section needs a name and a closing ]"),
+        ("[store \"work\"]\nurl = s3://bucket\n  region = x\n", "config.ini:2: url: the next line is indented deeper"),
+        (
+            "[store \"work\"]\nurl = s3://bucket\n[store work]\nregion = x\n",
+            "config.ini:3: the store work has a section"
+        ),
     ])
     func mistakesInAFileAreNamedWithTheirPlace(text: String, part: String) {
         let message = message(text)
@@ -195,6 +202,7 @@ struct ConfigurationTests {
     @Test func mistakesOnTheCommandLineNameTheOption() {
         #expect(message("", store: "s3://bucket", options: [.cacheLimit: "x"]).hasPrefix("--cache-max: "))
         #expect(message("", store: "s3://bucket", mountOptions: ["cache_max=x"]).hasPrefix("-o: "))
+        #expect(message("", store: "gs://bucket").contains("not yet supported in this version"))
         #expect(message("", store: nil).hasPrefix("a store is missing: give a URL such as s3://bucket"))
         #expect(message("[store \"x\"]\nurl=s3://bucket", store: nil).hasSuffix(", or one of x"))
         let file = SettingsRequest(store: "s3://bucket", configuration: "/nonexistent/c.ini")

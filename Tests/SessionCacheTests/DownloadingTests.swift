@@ -121,7 +121,7 @@ private let mebibyte = 1 << 20
     }
 
     @Test func aLargeObjectOfUnknownVersionIsPinnedByItsFirstAnswer() async throws {
-        let fixture = try Fixture()
+        let fixture = try Fixture(options: .parallel)
         let bytes = pattern(20 * mebibyte)
         let id = try await fixture.add("a.fastshot", bytes, knowsTag: false)
         #expect(try await fixture.cache.open(id).everything() == bytes)

@@ -21,14 +21,21 @@ final class Fixture: Sendable {
 
     /// - Parameters:
     ///   - root: keeps the files of an earlier fixture; nil makes a new directory that goes with this object.
-    init(root: String? = nil, store: ScriptedStore = ScriptedStore(), options: CacheOptions = .quick) throws {
+    ///   - other: a store to use in place of the scripted one.
+    init(
+        root: String? = nil, store: ScriptedStore = ScriptedStore(), over other: (any ObjectStore)? = nil,
+        options: CacheOptions = .quick
+    ) throws {
         self.root = try root ?? Fixture.temporaryDirectory()
         ownsRoot = root == nil
+        // Directories that go while a download ends are worth a warning elsewhere.
+        Log.level = .error
         self.store = store
         catalog = try Catalog.open(directory: self.root + "/meta_cache")
         let deltas = deltas
         cache = try SessionCache(
-            directory: self.root + "/sessions", catalog: catalog, store: store, operations: operations, options: options
+            directory: self.root + "/sessions", catalog: catalog, store: other ?? store, operations: operations,
+            options: options
         ) { delta in deltas.withLock { $0.append(delta) } }
     }
 
@@ -71,13 +78,24 @@ func require_<Value>(_ value: Value?) throws -> Value {
 }
 
 extension CacheOptions {
-    /// The defaults with short pauses.
+    /// The defaults with short pauses and a patience that only tests of it shorten.
     static var quick: CacheOptions {
         var options = CacheOptions()
+        // A busy machine must not look like a silent store.
+        options.stallLimit = 600
         var policy = DownloadPlan.Policy()
-        policy.firstBackoff = 0.005
-        policy.longestBackoff = 0.02
+        policy.retry.base = 0.005
+        policy.retry.cap = 0.02
         options.policy = policy
+        return options
+    }
+
+    /// All connections from the start, as with a slow store.
+    static var parallel: CacheOptions {
+        var options = CacheOptions.quick
+        options.policy.patience = 0
+        options.policy.probe = 0
+        options.policy.longEnough = 0
         return options
     }
 }
@@ -115,14 +133,16 @@ extension OpenBody {
     }
 }
 
-/// Bytes that differ everywhere and are the same for the same seed.
+/// Bytes in which every 4 KiB differs from every other, the same for the same seed.
 func pattern(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
     var random = Jitter(state: seed)
+    let block = (0..<4096).map { _ in UInt8(random.next() * 256) }
     var bytes: [UInt8] = []
-    bytes.reserveCapacity(count + 8)
+    bytes.reserveCapacity(count + 4096)
     while bytes.count < count {
         _ = random.next()
-        withUnsafeBytes(of: random.state &* 0x2545_f491_4f6c_dd1d) { bytes.append(contentsOf: $0) }
+        withUnsafeBytes(of: random.state) { bytes.append(contentsOf: $0) }
+        bytes.append(contentsOf: block[8...])
     }
     bytes.removeLast(bytes.count - count)
     return bytes

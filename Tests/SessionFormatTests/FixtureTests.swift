@@ -5,7 +5,7 @@ import SessionFormat
 import Testing
 
 /// Everything in the bucket that a FastShot client wrote, read and written again.
-@Suite(.timeLimit(.minutes(2))) struct FixtureTests {
+@Suite(.timeLimit(.minutes(3))) struct FixtureTests {
     @Test func everyContainerOpensAndAgreesWithItsIndex() throws {
         for name in try Fixture.names() {
             let bytes = try Fixture.read(name.bodyKey)

@@ -3,19 +3,19 @@ import TestSupport
 import Testing
 
 @Suite struct MemoryConformanceTests {
-    @Test(.timeLimit(.minutes(1)), arguments: StoreConformance.points)
+    @Test(.timeLimit(.minutes(3)), arguments: StoreConformance.points)
     func keeps(_ point: StoreConformance.Point) async throws {
         try await point.run(MemoryStore(hasMark: true))
     }
 
-    @Test(.timeLimit(.minutes(1)), arguments: StoreConformance.points)
+    @Test(.timeLimit(.minutes(3)), arguments: StoreConformance.points)
     func keepsBehindWrappers(_ point: StoreConformance.Point) async throws {
         try await point.run(RetryingStore(MeteredStore(FaultyStore(MemoryStore(pageLimit: 100)))))
     }
 }
 
 @Suite struct DirectoryConformanceTests {
-    @Test(.timeLimit(.minutes(1)), arguments: StoreConformance.points)
+    @Test(.timeLimit(.minutes(3)), arguments: StoreConformance.points)
     func keeps(_ point: StoreConformance.Point) async throws {
         let directory = try TemporaryDirectory()
         try await point.run(LocalDirectoryStore(directory: directory.path))
@@ -24,21 +24,21 @@ import Testing
 
 /// The suite itself must be able to fail: stores that break one promise each.
 @Suite struct SuiteTests {
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func findsCorruption() async {
         let store = FaultyStore(MemoryStore())
         store.inject(.corrupt(at: 7), verb: .get, times: .max)
         await #expect(throws: StoreConformance.Violation.self) { try await StoreConformance.run(store) }
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func findsShortBodies() async {
         let store = FaultyStore(MemoryStore())
         store.inject(.shorten(to: 50_000), verb: .get, times: .max)
         await #expect(throws: StoreConformance.Violation.self) { try await StoreConformance.run(store) }
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func findsIgnoredConditions() async throws {
         let store = UnconditionalStore(MemoryStore())
         try await StoreConformance.run(

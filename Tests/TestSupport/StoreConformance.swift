@@ -129,13 +129,19 @@ private func brief(_ value: Any) -> String {
     return text.utf8.count > 400 ? text.prefix(400) + "…" : text
 }
 
-/// Bytes that show every shift and swap: no two equal runs.
+/// Bytes that show every shift and swap. The random block that they repeat has a prime length, so that pieces of no
+/// usual size are equal; repeating is much faster than drawing each byte.
 func pattern(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
     var state = seed &* 0x9e37_79b9_7f4a_7c15 | 1
-    return (0..<count).map { _ in
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(count)
+    for _ in 0..<min(count, 8191) {
         state ^= state << 13
         state ^= state >> 7
         state ^= state << 17
-        return UInt8(truncatingIfNeeded: state >> 32)
+        bytes.append(UInt8(truncatingIfNeeded: state >> 32))
     }
+    let block = bytes
+    while bytes.count < count { bytes += block.prefix(count - bytes.count) }
+    return bytes
 }

@@ -20,13 +20,14 @@ public enum Configuration {
     public static func resolve(
         _ request: SettingsRequest, environment: (String) -> String? = Environment.value
     ) throws(ConfigurationError) -> ResolvedSettings {
-        var given: [MountOptions] = []
+        var given: [MountOptionList] = []
         for text in request.mountOptions {
-            given.append(try MountOptions(text, origin: "-o", isPublic: true, isForOneStore: true))
+            given.append(try MountOptionList(text, origin: "-o", isPublic: true))
         }
         let path = request.configuration ?? given.compactMap(\.configuration).last
         let file = try read(path, environment)
         let (name, location, section) = try find(request.store, in: file)
+        try location.requireSupport()
 
         var layers = [try commandLine(request.options)]
         var kernel: [String] = []
@@ -36,8 +37,8 @@ public enum Configuration {
         for layer in [section, file.defaults] {
             layers.append(layer)
             guard let options = layer[.mountOptions] else { continue }
-            let parsed = try MountOptions(
-                options.text, origin: options.origin, isPublic: false, isForOneStore: options.isForOneStore)
+            let parsed = try MountOptionList(
+                options.text, origin: options.origin, isPublic: false)
             layers.append(parsed.settings)
             kernel = parsed.kernel + kernel
         }
@@ -46,13 +47,6 @@ public enum Configuration {
         var builder = SettingsBuilder(layers: LayeredSettings(layers: layers), warnings: file.warnings)
         let settings = try builder.build(name, location, kernel)
         return ResolvedSettings(settings: settings, warnings: builder.warnings)
-    }
-
-    /// The names of the configured stores, for messages and completion.
-    public static func storeNames(
-        configuration: String?, environment: (String) -> String? = Environment.value
-    ) throws(ConfigurationError) -> [String] {
-        try read(configuration, environment).stores.map(\.name)
     }
 
     private static func read(
@@ -110,8 +104,7 @@ public enum Configuration {
                     "a secret on the command line is visible to every user", origin: "--" + setting.optionName)
             }
             layer[setting] = SettingValue(
-                text: setting.isPath ? Files.normalized(text) : text, origin: "--" + setting.optionName,
-                isForOneStore: true)
+                text: setting.isPath ? Files.normalized(text) : text, origin: "--" + setting.optionName)
         }
         return layer
     }
@@ -121,7 +114,7 @@ public enum Configuration {
         for setting in Setting.allCases {
             guard let variable = setting.variable, let text = value(variable), !text.isEmpty else { continue }
             layer[setting] = SettingValue(
-                text: setting.isPath ? Files.normalized(text) : text, origin: variable, isForOneStore: false)
+                text: setting.isPath ? Files.normalized(text) : text, origin: variable)
         }
         return layer
     }

@@ -30,13 +30,16 @@ struct ConfigurationFile {
             throw ConfigurationError(
                 "the configuration cannot be read: \(SystemError.message(for: error.code))", origin: path)
         }
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            throw ConfigurationError("the configuration is no UTF-8 text", origin: path)
+        }
         let file: INIFile
         do throws(INIError) {
-            file = try INIFile.parse(bytes)
+            file = try INIFile.parse(text)
         } catch {
-            throw ConfigurationError(error.message, origin: "\(path):\(error.line)")
+            throw ConfigurationError(error.description, origin: path)
         }
-        let desktop = file.sections.first { $0.name == DesktopClientSection.name }
+        let desktop = file.section(DesktopClientSection.name)
         isDesktopClients = desktop != nil
         for section in file.sections { try take(section) }
         // A [store "fastshot"] replaces the desktop client's section as a whole.
@@ -49,24 +52,24 @@ struct ConfigurationFile {
 
     private mutating func take(_ section: INIFile.Section) throws(ConfigurationError) {
         if section.name == "defaults" {
-            defaults.merge(settings(section, isStore: false)) { $1 }
-        } else if let name = Self.storeName(section.name) {
+            defaults = try settings(section, isStore: false)
+        } else if section.kind == "store", let name = section.title {
             guard !name.isEmpty, !name.contains("/"), !name.contains(":") else {
                 throw ConfigurationError(
                     "a store's name has no slash and no colon, so that it is no URL", origin: place(section.line))
             }
-            let layer = settings(section, isStore: true)
-            if let index = stores.firstIndex(where: { $0.name == name }) {
-                stores[index].layer.merge(layer) { $1 }
-            } else {
-                stores.append((name, layer))
+            guard !stores.contains(where: { $0.name == name }) else {
+                throw ConfigurationError("the store \(name) has a section already", origin: place(section.line))
             }
+            stores.append((name, try settings(section, isStore: true)))
         } else if !isDesktopClients {
             warnings.append("\(place(section.line)): unknown section [\(section.name)] is ignored")
         }
     }
 
-    private mutating func settings(_ section: INIFile.Section, isStore: Bool) -> SettingLayer {
+    private mutating func settings(
+        _ section: INIFile.Section, isStore: Bool
+    ) throws(ConfigurationError) -> SettingLayer {
         var layer: SettingLayer = [:]
         for entry in section.entries {
             guard let setting = Setting(key: entry.key), isStore || setting.isAllowedInDefaults else {
@@ -78,8 +81,13 @@ struct ConfigurationFile {
                 continue
             }
             guard !entry.value.isEmpty else { continue }
+            guard !entry.value.contains("\n") else {
+                throw ConfigurationError(
+                    "\(entry.key): the next line is indented deeper, and so a part of this value",
+                    origin: place(entry.line))
+            }
             let text = setting.isPath ? absolute(entry.value) : entry.value
-            layer[setting] = SettingValue(text: text, origin: place(entry.line), isForOneStore: isStore)
+            layer[setting] = SettingValue(text: text, origin: place(entry.line))
         }
         return layer
     }
@@ -98,17 +106,6 @@ struct ConfigurationFile {
         if text == "~" || text.hasPrefix("~/") { return Files.normalized(Environment.home + text.dropFirst()) }
         if text.hasPrefix("/") { return Files.normalized(text) }
         return Files.normalized(Files.parentDirectory(path ?? "/") + "/" + text)
-    }
-
-    /// `work` for `store "work"` and for `store work`; nil for other sections.
-    private static func storeName(_ section: String) -> String? {
-        guard section.hasPrefix("store"), let space = section.dropFirst(5).first, space == " " || space == "\t" else {
-            return nil
-        }
-        var name = section.dropFirst(5).drop { $0 == " " || $0 == "\t" }
-        while name.last == " " || name.last == "\t" { name.removeLast() }
-        if name.count >= 2, name.first == "\"", name.last == "\"" { name = name.dropFirst().dropLast() }
-        return String(name)
     }
 }
 

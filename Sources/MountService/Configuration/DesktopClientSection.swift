@@ -13,9 +13,9 @@ enum DesktopClientSection {
         for entry in section.entries {
             func set(_ setting: Setting, _ text: String) {
                 guard !text.isEmpty else { return }
-                layer[setting] = SettingValue(text: text, origin: place(entry.line), isForOneStore: true)
+                layer[setting] = SettingValue(text: text, origin: place(entry.line))
             }
-            switch entry.key.lowercased() {
+            switch entry.key {
             case "s3_bucket_name": set(.url, trimmed(entry.value).isEmpty ? "" : "s3://" + trimmed(entry.value))
             case "aws_region": set(.region, trimmed(entry.value))
             // The client takes whitespace and quotes out of them wherever they stand.

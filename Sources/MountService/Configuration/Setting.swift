@@ -80,8 +80,6 @@ struct SettingValue: Sendable, Equatable {
     var text: String
     /// `config.ini:12`, `--cache-max`, `SESSIONFS_CACHE_MAX`.
     var origin: String
-    /// Whether a directory set here is one store's alone, or shared by all and so in need of a part for each.
-    var isForOneStore: Bool
 }
 
 /// Settings of one origin. Those of ``LayeredSettings`` stand in the order of their precedence.

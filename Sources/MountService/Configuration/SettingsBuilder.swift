@@ -36,19 +36,19 @@ struct SettingsBuilder {
             logLevel: try logLevel() ?? .warning)
     }
 
-    /// A directory given for one store is taken as it is; one that is given for all holds a part for each.
+    /// Whatever sets a directory, each store has a part of its own in it, so that no two stores can mix.
     private func directory(_ setting: Setting, _ storeID: String) -> String? {
-        layers[setting].map { $0.isForOneStore ? $0.text : $0.text + "/" + storeID }
+        layers.text(setting).map { $0 + "/" + storeID }
     }
 
-    private func credentials() throws(ConfigurationError) -> StaticCredentials? {
+    private func credentials() throws(ConfigurationError) -> ConfiguredCredentials? {
         let id = layers[.accessKeyID]
         let key = layers[.secretAccessKey]
         switch (id, key) {
         case (let id?, let key?):
             // A token belongs to the very key it was issued with.
             let token = layers.rank(.sessionToken) == layers.rank(.accessKeyID) ? layers.text(.sessionToken) : nil
-            return StaticCredentials(
+            return ConfiguredCredentials(
                 accessKeyID: Secret(id.text), secretAccessKey: Secret(key.text), sessionToken: token.map(Secret.init))
         case (let id?, nil):
             throw ConfigurationError("access_key_id is given, and secret_access_key is missing", origin: id.origin)

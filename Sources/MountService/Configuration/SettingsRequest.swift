@@ -1,5 +1,3 @@
-internal import Platform
-
 /// What a command line says about a store: its URL or name, and settings.
 public struct SettingsRequest: Sendable, Equatable {
     /// A URL, a path, the name of a section, or nil for the desktop client's store.
@@ -21,7 +19,8 @@ public struct SettingsRequest: Sendable, Equatable {
         self.mountOptions = mountOptions
     }
 
-    /// Takes the options that ``commonOptions`` and ``mountOnlyOptions`` declare from a command line.
+    /// Takes whatever settings a command declares as options: `--cache-dir D` for ``Setting/cacheDirectory``, a flag for
+    /// a truth value and `--no-…` for its opposite, `--config F` and `--options`.
     public init(store: String?, arguments: ParsedArguments) {
         self.init(
             store: store, configuration: arguments.value("config"),

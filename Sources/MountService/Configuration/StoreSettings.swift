@@ -24,7 +24,7 @@ public struct StoreSettings: Sendable, Equatable {
     /// Nil leaves it to the provider's chain.
     public var profile: String?
     /// Credentials of the configuration; nil leaves them to the provider's chain.
-    public var credentials: StaticCredentials?
+    public var credentials: ConfiguredCredentials?
     /// No signatures. Default false.
     public var anonymous: Bool
     /// Default ``Addressing/auto``.
@@ -60,7 +60,7 @@ public struct StoreSettings: Sendable, Equatable {
 }
 
 /// Credentials that the configuration itself holds.
-public struct StaticCredentials: Sendable, Equatable {
+public struct ConfiguredCredentials: Sendable, Equatable {
     /// S3: the access key's id.
     public var accessKeyID: Secret
     /// S3: the key that signs.

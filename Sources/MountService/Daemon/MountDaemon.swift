@@ -135,14 +135,32 @@ public final class MountDaemon: Sendable {
         ready(entry, isFirstStart)
         ServiceNotification.ready("\(plan.store.location) at \(plan.mountpoint)")
         let refreshing = Task { await refresher.run() }
+        let housekeeping = Task { await keepSmall() }
 
         stopOnSignals()
         refreshing.cancel()
+        housekeeping.cancel()
         if detached.load(ordering: .relaxed) { server.detach() } else { server.join() }
         phase.withLock { $0 = .stopped }
         cleaned.open(clean(registry, entry))
         try? registry.unregister(entry)
         if let control { waitFor { await control.stop() } }
+    }
+
+    /// Start-up and refreshes use memory that the time between them does not need.
+    private func keepSmall() async {
+        var trimmedAfter: Timestamp?
+        while !Task.isCancelled {
+            try? await Task.sleep(nanoseconds: 1_000_000_000)
+            let status = refresher.status
+            guard !status.isRunning, let finished = status.lastReport == nil ? nil : status.lastSuccess else { continue }
+            if trimmedAfter == nil { Memory.releaseText() }
+            // Most refreshes find nothing and leave nothing behind.
+            if trimmedAfter == nil || status.lastReport?.overall != .unchanged, trimmedAfter != finished {
+                Memory.trimHeap()
+            }
+            trimmedAfter = finished
+        }
     }
 
     private func startControl(_ path: String, _ api: ControlAPI) throws(MountFailure) -> ControlServer {

@@ -1,6 +1,6 @@
 /// The options of `-o`, as mount(8) and fstab(5) give them: settings of this program, options for the kernel and
 /// libfuse, and notes that only the system's own tools read.
-struct MountOptions: Equatable {
+struct MountOptionList: Equatable {
     /// Settings by their keys, for example `cache_dir=/var/cache/x`, `ro`, `allow_other`.
     var settings: SettingLayer = [:]
     /// A configuration file named by `config=`.
@@ -23,12 +23,12 @@ struct MountOptions: Equatable {
     /// - Parameters:
     ///   - origin: where the text was written.
     ///   - isPublic: whether others can see it, as a command line in `ps`: secrets are then refused.
-    init(_ text: String, origin: String, isPublic: Bool, isForOneStore: Bool) throws(ConfigurationError) {
+    init(_ text: String, origin: String, isPublic: Bool) throws(ConfigurationError) {
         for item in Self.split(text) {
             let parts = item.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
             let (key, value) = (parts[0], parts.count == 2 ? parts[1] : nil)
             func set(_ setting: Setting, _ text: String) {
-                settings[setting] = SettingValue(text: text, origin: origin, isForOneStore: isForOneStore)
+                settings[setting] = SettingValue(text: text, origin: origin)
             }
             switch key {
             case "ro": set(.readOnly, "yes")

@@ -2,9 +2,9 @@ import Testing
 
 @testable import MountService
 
-struct MountOptionsTests {
-    func parse(_ text: String, isPublic: Bool = true) throws -> MountOptions {
-        try MountOptions(text, origin: "-o", isPublic: isPublic, isForOneStore: true)
+struct MountOptionListTests {
+    func parse(_ text: String, isPublic: Bool = true) throws -> MountOptionList {
+        try MountOptionList(text, origin: "-o", isPublic: isPublic)
     }
 
     @Test func settingsKernelOptionsAndFstabNotesAreToldApart() throws {
