@@ -83,7 +83,10 @@ let package = Package(
         tests("StoreConformanceTests", ["CloudStores", "ObjectStore", "Platform", "TestSupport"]),
         tests(
             "SyncTests",
-            ["Sync", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON", "TestSupport"]),
+            [
+                "Sync", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON", "TestSupport",
+                "CSQLite",
+            ]),
         tests("FuseBridgeTests", ["FuseBridge", "FileTree"]),
         tests("MountTests", ["sessionfs", "Platform", "TestSupport"]),
     ]

@@ -6,6 +6,8 @@ internal import Platform
 public struct MountPlan: Sendable {
     /// The bucket, with retries and metrics around it.
     public var store: any ObjectStore
+    /// The bucket without the retries, for downloads, which have their own.
+    public var bodies: any ObjectStore
     /// Requests made to the store so far.
     public var requests: @Sendable () -> UInt64
     /// The directory of a directory store; nil for others.
@@ -34,6 +36,7 @@ public struct MountPlan: Sendable {
     public init(_ settings: StoreSettings, mountpoint: String, passthrough: Bool) throws(MountFailure) {
         let opened = try OpenedStore(settings)
         store = opened.store
+        bodies = opened.unretried
         requests = { opened.requests }
         if case .directory(let path) = settings.location { storeDirectory = path }
         self.mountpoint = mountpoint
