@@ -29,7 +29,9 @@ enum StoreArgument {
         let line = Guarded(ProgressLine(quiet: arguments.flag("quiet") || arguments.flag("json")))
         _ = try waitFor { () async throws(MountFailure) in
             try await view.refresh(mode) { completed, total, phase in
-                line.withLock { $0.show("reading \(view.settings.location.url):", completed: completed, total: total, detail: phase) }
+                line.withLock {
+                    $0.show("reading \(view.settings.location.url):", completed: completed, total: total, detail: phase)
+                }
             }
         }
         line.withLock { $0.clear() }
@@ -67,7 +69,11 @@ enum ListCommand {
         do throws(CatalogError) {
             var found: [(name: String, id: Int64)] = []
             try catalog.scan(after: 0) { row in
-                found.append((row.withFileName { bytes in bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) } }, row.id))
+                found.append(
+                    (
+                        row.withFileName { bytes in bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) } },
+                        row.id
+                    ))
                 return true
             }
             found.sort { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }

@@ -73,8 +73,10 @@ final class RawServer: Sendable {
         WorkerThread(name: "raw-server") {
             var count = 0
             while true {
-                let connection = accept4(socket, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
+                let connection = accept(socket, nil, nil)
                 guard connection >= 0 else { break }
+                // A child of another test may not keep it open.
+                _ = fcntl(connection, F_SETFD, FD_CLOEXEC)
                 let script = scripts[min(count, scripts.count - 1)]
                 count += 1
                 seen.withLock {

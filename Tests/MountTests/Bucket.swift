@@ -65,7 +65,7 @@ final class Bucket {
 
     /// Writes an object.
     func put(_ key: String, _ bytes: [UInt8]) throws {
-        let scratch = "/tmp/sessionfs-object-\(UUID().uuidString)"
+        let scratch = Scratch.path("object")
         try Files.replace(scratch, with: bytes)
         if server != nil {
             defer { try? Files.remove(scratch) }

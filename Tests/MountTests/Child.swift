@@ -24,7 +24,7 @@ final class Child {
     init(
         _ program: String, _ arguments: [String], environment: [String: String]? = nil, directory: String? = nil
     ) throws {
-        scratch = NSTemporaryDirectory() + "sessionfs-child-\(UUID().uuidString)"
+        scratch = Scratch.path("child")
         try Files.makePrivateDirectory(scratch)
         let output = try FileDescriptor.open(scratch + "/out", [.write, .create, .append])
         let errors = try FileDescriptor.open(scratch + "/err", [.write, .create, .append])
@@ -106,5 +106,15 @@ enum Shell {
         let result = run("python3", ["-c", script] + arguments, seconds: seconds, location)
         try #require(result.status == 0, "\(result.errors)", sourceLocation: location)
         return result.output
+    }
+}
+
+/// Names for what a test makes, where this run keeps its temporary files.
+enum Scratch {
+    private static let parent = Files.resolve(Environment.value("TMPDIR") ?? "/tmp") ?? "/tmp"
+
+    /// A fresh path; short, for sockets lie below it.
+    static func path(_ what: String) -> String {
+        parent + "/sfs-\(what)-" + String(UInt64.random(in: .min ... .max), radix: 36)
     }
 }

@@ -40,7 +40,7 @@ final class MountWorld {
     }
 
     private init(_ kind: StoreKind, _ contents: Bucket.Contents, _ proxied: Bool) throws {
-        root = "/tmp/sessionfs-mount-\(UUID().uuidString.prefix(8))"
+        root = Scratch.path("mount")
         for name in ["", "/home", "/cache", "/state", "/run", "/mnt"] { try Files.makePrivateDirectory(root + name) }
         bucket = try Bucket(kind, directory: root + "/bucket", proxied: proxied, contents)
     }

@@ -10,7 +10,7 @@ private let nobody: UInt32 = 65534
 @Suite(.timeLimit(.minutes(3))) struct PrivilegeTests {
     /// A private world of an unprivileged user.
     private final class Unprivileged {
-        let root = "/tmp/sessionfs-user-\(UUID().uuidString.prefix(8))"
+        let root = Scratch.path("user")
         /// A copy: the build directory may not be open to everybody.
         var program: String { root + "/sessionfs" }
         var point: String { root + "/mnt" }

@@ -41,19 +41,20 @@ import Testing
         }
     }
 
-    /// A store directory that is not there may come back: the mount works and says what is wrong.
-    @Test func aStoreThatIsNotThereIsShownByStatus() throws {
+    /// An empty directory would say that there are no sessions: a first start fails with the store's own reason.
+    @Test func aFirstStartNeedsItsStore() throws {
         try MountWorld.with { world in
             try Files.removeTree(world.bucket.directory)
-            try world.mount(["-o", "poll_interval=1s"], learnt: false)
-            #expect(try world.sessions() == [])
-            try world.eventually("status names the error") { try world.status().value("freshness.last_error") is String }
-            #expect(try world.status().value("freshness.online") as? Bool == false)
-            #expect(world.run(["refresh", world.point]).status != 0)
+            let refused = world.run(["mount", world.bucket.url, world.point])
+            #expect(refused.status == 1 || refused.status == 4)
+            #expect(refused.errors.contains(world.bucket.directory), "\(refused.errors)")
+            #expect(!world.isMounted())
+            #expect(try world.mountCount() == 0)
+            // And works as soon as it is there.
             try Files.makePrivateDirectory(world.bucket.directory)
             try world.bucket.put("sessions/20250101000000_late.fastshot", "{}")
-            try world.eventually("the session appears") { try world.sessions() == ["20250101000000_late.fastshot"] }
-            #expect(try world.status().value("freshness.online") as? Bool == true)
+            try world.mount(learnt: false)
+            #expect(try world.sessions() == ["20250101000000_late.fastshot"])
         }
     }
 
