@@ -24,7 +24,8 @@ func errnoValue(_ error: FileSystemError) -> Int32 {
     // Not EIO: "bad message" tells damaged contents from a failing device.
     case .corrupt: EBADMSG
     case .diskFull: ENOSPC
-    case .interrupted: EINTR
+    // Not EINTR, on which programs read again, for ever: that is for signals, and the read is answered there.
+    case .interrupted: ECANCELED
     case .inputOutput: EIO
     }
 }

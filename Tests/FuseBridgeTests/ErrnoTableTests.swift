@@ -10,7 +10,7 @@ import Testing
             .notFound: ENOENT, .notDirectory: ENOTDIR, .isDirectory: EISDIR, .stale: ESTALE, .readOnly: EROFS,
             .invalidArgument: EINVAL, .nameTooLong: ENAMETOOLONG, .noAttribute: ENODATA,
             .attributesUnsupported: EOPNOTSUPP, .bufferTooSmall: ERANGE, .offline: ENETUNREACH, .denied: EACCES,
-            .changed: ESTALE, .corrupt: EBADMSG, .diskFull: ENOSPC, .interrupted: EINTR, .inputOutput: EIO,
+            .changed: ESTALE, .corrupt: EBADMSG, .diskFull: ENOSPC, .interrupted: ECANCELED, .inputOutput: EIO,
         ]
         for kind in FileSystemError.Kind.allCases {
             #expect(errnoValue(FileSystemError(kind)) == expected[kind], "\(kind)")

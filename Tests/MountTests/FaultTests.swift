@@ -120,7 +120,7 @@ import Testing
     @Test func aDownloadCanBeCancelled() throws {
         try withProxy { world, proxy, body in
             try proxy.inject(.stall(after: 100_000), times: 1000, method: "GET", path: "sessions/")
-            let reader = try Child("cp", [world.body(Self.name), world.root + "/copy"])
+            let reader = try Child("cp", [world.body(Self.name), world.root + "/copy"], environment: world.environment)
             var id = 0
             try world.eventually("the download is listed") {
                 let running = try world.json(["ops", "list", world.point])["operations"] as? [[String: Any]] ?? []
@@ -136,7 +136,7 @@ import Testing
             #expect(world.run(["status", world.point]).output.contains("download"))
             #expect(world.run(["ops", "cancel", world.point, "\(id)"]).status == 0)
             #expect(reader.wait().status == 1)
-            #expect(reader.errors.contains("Interrupted system call"), "\(reader.errors)")
+            #expect(reader.errors.contains("Operation canceled"), "\(reader.errors)")
             #expect(try world.json(["ops", "show", world.point, "\(id)"])["state"] as? String == "cancelled")
             try proxy.clearFaults()
             #expect(Noise.same(try Files.read(world.body(Self.name)), body))
@@ -146,12 +146,11 @@ import Testing
     /// Bytes are handed on as they arrive: the beginning is there while the rest is still to come.
     @Test func theBeginningIsReadWhileTheRestArrives() throws {
         try withProxy(kilobytes: 3000) { world, proxy, body in
-            try proxy.inject(.stall(after: 1 << 20), times: 1, method: "GET", path: "sessions/")
+            try proxy.setLine(bytesPerSecond: 700_000)
             let file = try FileDescriptor.open(world.body(Self.name))
             #expect(Noise.same(try file.read(at: 0, count: 200_000), Array(body.prefix(200_000))))
             let state = ExtendedAttributes.value("user.sessionfs.state", of: world.body(Self.name)) ?? ""
             #expect(state.hasPrefix("downloading "), "\(state)")
-            // The stalled connection is given up in time, and the rest comes by another.
             #expect(Noise.same(try file.read(at: 0, count: body.count), body))
         }
     }
