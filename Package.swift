@@ -67,7 +67,9 @@ let package = Package(
         tests("CloudStoresTests", ["CloudStores", "ObjectStore", "Platform", "JSON", "Digests", "TestSupport"]),
         tests("DigestsTests", ["Digests"]),
         tests("SessionFormatTests", ["SessionFormat", "JSON", "Digests"]),
-        tests("SessionCacheTests", ["SessionCache", "Catalog", "ObjectStore", "Operations", "Platform", "Digests"]),
+        tests(
+            "SessionCacheTests",
+            ["SessionCache", "Catalog", "ObjectStore", "Operations", "Platform", "Digests", "TestSupport"]),
         tests("FileTreeTests", ["FileTree", "Catalog", "SessionCache", "ObjectStore", "Operations", "SessionFormat", "Platform"]),
         tests("SampleStoreTests", ["SampleStore", "SessionFormat", "ObjectStore", "Platform", "JSON", "Digests"]),
         .target(

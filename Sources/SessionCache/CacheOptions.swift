@@ -8,7 +8,7 @@ public struct CacheOptions: Sendable {
     public var startOnOpen = true
     /// When the last reader closes a file that is still arriving.
     public var whenClosed = WhenClosed.finish(upTo: 64 << 20, orFrom: 0.25)
-    /// Ranges of one large object that are fetched at the same time. Default 8.
+    /// Ranges of one large object that are fetched at the same time when one connection is not fast enough. Default 8.
     public var connections = 8
     /// Seconds without a byte after which a download fails with `.offline` or `.io`. Until then errors that may pass
     /// are repeated. Default 30.

@@ -14,14 +14,14 @@ final class Download: Sendable {
     typealias Action = DownloadPlan.Action
 
     /// A file and what of it was hashed. A digest mismatch or a new version begins another.
-    private struct Attempt {
+    struct Attempt {
         let file: PartialFile
         var hasher: PrefixHasher?
         var hashed: UInt64 = 0
         var isHashing = false
     }
 
-    private struct State {
+    struct State {
         var plan: DownloadPlan
         var hasBegun = false
         var attempt: Attempt?
@@ -58,8 +58,8 @@ final class Download: Sendable {
     let fileName: String
     let key: String
     private let firstETag: String?
-    private let cache: SessionCache
-    private let state: Mutex<State>
+    let cache: SessionCache
+    let state: Mutex<State>
 
     init(_ entry: SessionEntry, cache: SessionCache) {
         id = entry.id
@@ -208,7 +208,7 @@ final class Download: Sendable {
 
     /// Lets the plan decide and carries out what it decided.
     /// - Parameter inline: replies may run on this thread; else they go to the reply lane.
-    private func step(inline: Bool = false, _ event: (inout State) -> [Action]) {
+    func step(inline: Bool = false, _ event: (inout State) -> [Action]) {
         let effects = state.withLock { state in
             let actions = event(&state)
             return resolve(actions, &state)
@@ -338,55 +338,6 @@ final class Download: Sendable {
         guard state.plan.phase == .running, state.plan.version != nil, let attempt = state.attempt else { return false }
         if attempt.isHashing { return false }
         return state.plan.isComplete || state.plan.arrived.prefix >= attempt.hashed + (128 << 10)
-    }
-
-    /// Hashes what has arrived from the beginning on, until nothing is left for now. Runs on the lane.
-    private func hashAhead() {
-        while true {
-            enum Work { case update(PrefixHasher, Range<UInt64>), finish(PrefixHasher), nothing }
-            let work = state.withLock { state -> Work in
-                guard state.plan.phase == .running, var attempt = state.attempt, attempt.isHashing else {
-                    return .nothing
-                }
-                let hasher =
-                    attempt.hasher ?? PrefixHasher(attempt.file.descriptor, expected: state.plan.expectedDigest)
-                attempt.hasher = hasher
-                defer { state.attempt = attempt }
-                let prefix = state.plan.arrived.prefix
-                if prefix > attempt.hashed {
-                    let end = min(prefix, attempt.hashed + (2 << 20))
-                    defer { attempt.hashed = end }
-                    return .update(hasher, attempt.hashed..<end)
-                }
-                if state.plan.isComplete { return .finish(hasher) }
-                attempt.isHashing = false
-                return .nothing
-            }
-            switch work {
-            case .nothing: return
-            case .update(let hasher, let range):
-                do throws(SystemError) { try hasher.update(range) } catch { return end(CacheError(error)) }
-            case .finish(let hasher): return finishDigest(hasher.finish())
-            }
-        }
-    }
-
-    private func finishDigest(_ digest: Digest) {
-        let comparison = state.withLock { state -> (PartialFile, PartialFile, [Range<UInt64>])? in
-            guard let rejected = state.rejected, let file = state.attempt?.file else { return nil }
-            return (rejected, file, state.plan.handedOut.ranges)
-        }
-        var unchanged = true
-        if let (rejected, file, ranges) = comparison {
-            unchanged = ranges.allSatisfy { range in
-                (try? file.descriptor.agrees(with: rejected.descriptor, in: range)) ?? false
-            }
-        }
-        step { state in
-            state.digest = digest
-            return state.plan.digested(digest, unchanged: unchanged, now: .monotonic)
-        }
-        if !unchanged { cache.announceChange(id) }
     }
 
     private func keep() {

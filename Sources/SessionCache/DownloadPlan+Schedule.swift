@@ -8,14 +8,16 @@ extension DownloadPlan {
         var actions: [Action] = []
         while mayStart, let wanted = firstUncovered(), let range = rangeForRead(at: wanted.offset) {
             let isUrgent = regularTransfers >= connectionLimit || wanted.isClaimed
-            if isUrgent && transfers.count - regularTransfers >= policy.urgentConnections { break }
+            if isUrgent && transfers.count(where: \.isUrgent) >= policy.urgentConnections { break }
             // A little more from the left saves a request for it later.
             let left = isUrgent ? wanted.offset : claimedByAnyone.end(before: wanted.offset)
             let first = wanted.offset - left <= policy.near ? left : wanted.offset
             let length = isUrgent ? policy.urgentLength : segmentLength
             actions.append(start(first..<min(range.upperBound, first + length), isUrgent, now))
         }
-        while mayStart, regularTransfers < connectionLimit, let gap = nextGap() {
+        while mayStart, regularTransfers < connectionLimit, transfers.count < 2 * policy.connections,
+            let gap = nextGap()
+        {
             actions.append(start(gap.lowerBound..<min(gap.upperBound, gap.lowerBound + segmentLength), false, now))
         }
         if size == 0, version == nil, transfers.isEmpty, penalties.isEmpty { actions.append(start(0..<0, false, now)) }
@@ -27,7 +29,18 @@ extension DownloadPlan {
         version != nil || expectedETag != nil || (transfers.isEmpty && penalties.isEmpty)
     }
 
-    private var regularTransfers: Int { transfers.reduce(0) { $0 + ($1.isUrgent ? 0 : 1) } }
+    /// Transfers that take one of the connections. One that will end before another request can be answered does not:
+    /// the next range is asked for then, so that the line is never idle for a round trip.
+    private var regularTransfers: Int {
+        var nearlyNothing: UInt64 = 0
+        if isParallel, let rate, let firstBytesAt, let startedAt {
+            nearlyNothing = UInt64(
+                min(rate * firstBytesAt.seconds(since: startedAt), Double(policy.longestSegment) / 2))
+        }
+        return transfers.reduce(0) { count, transfer in
+            count + (transfer.isUrgent || transfer.position + nearlyNothing > transfer.end ? 0 : 1)
+        }
+    }
 
     private var connectionLimit: Int { isParallel ? policy.connections : 1 }
 
@@ -70,11 +83,18 @@ extension DownloadPlan {
         return .fetch(ticket: ticket, range: range.isEmpty ? nil : range, ifMatch: tag)
     }
 
+    /// How far ahead of its position a transfer is counted on.
+    private var near: UInt64 {
+        guard let rate else { return policy.near }
+        return UInt64(min(max(rate * policy.soon, Double(policy.nearest)), Double(policy.near)))
+    }
+
     /// The first byte that a waiting read needs and that no transfer is close to. A read that continues another one
     /// which is close is close too: that is readahead, and urgent requests would only fetch its bytes twice.
     private func firstUncovered() -> (offset: UInt64, isClaimed: Bool)? {
         guard !reads.isEmpty else { return nil }
-        var reach = transfers.map { $0.position + policy.near }
+        let near = near
+        var reach = transfers.map { $0.position + near }
         for read in reads.sorted(by: { $0.offset < $1.offset }) {
             let range = self.range(of: read)
             guard let missing = claimed.firstMissing(in: range) else { continue }
@@ -86,7 +106,7 @@ extension DownloadPlan {
                 isClaimed = true
                 if missing <= reach[index] {
                     isClose = true
-                    reach[index] = max(reach[index], range.upperBound + policy.near)
+                    reach[index] = max(reach[index], range.upperBound + near)
                 }
             }
             if !isClose { return (missing, isClaimed) }

@@ -60,17 +60,24 @@ extension DownloadPlan {
         guard phase == .running else { return [] }
         for part in parts { arrived.insert(part) }
         var actions = settleReads()
+        measure(now: now)
         if size >= policy.parallelThreshold, !isComplete {
-            if firstBytesAt == nil {
-                firstBytesAt = now
-                actions.append(.wake(after: policy.probe))
-            }
+            if firstBytesAt == now { actions.append(.wake(after: policy.probe)) }
             goParallelIfSlow(now: now)
             actions += stopThoseAtTheirEnd() + (isParallel ? schedule(now: now) : [])
         }
         // What still runs would only bring bytes a second time.
         if isComplete { actions += stopUnfinished() }
         return actions
+    }
+
+    private mutating func measure(now: Timestamp) {
+        guard let firstBytesAt else {
+            firstBytesAt = now
+            return
+        }
+        let elapsed = now.seconds(since: firstBytesAt)
+        if elapsed >= policy.probe { rate = Double(arrived.count) / elapsed / Double(max(1, transfers.count)) }
     }
 
     /// Transfers whose answer goes on into what is another's part.
@@ -122,7 +129,7 @@ extension DownloadPlan {
         lastError = error
         if error.kind == .throttled { policy.connections = max(1, policy.connections / 2) }
         if let failed = failIfStalled(now: now) { return failed }
-        let delay = backoff(after: error, progressed: transfer.delivered > 0)
+        let delay = wait(after: error, progressed: transfer.delivered > 0)
         // Bytes that could not be written are missing again, too.
         let start = min(transfer.position, claimed.firstMissing(in: transfer.start..<transfer.end) ?? transfer.end)
         let rest = start..<max(start, transfer.end)
@@ -130,10 +137,10 @@ extension DownloadPlan {
         return [.wake(after: delay)] + schedule(now: now)
     }
 
-    private mutating func backoff(after error: StoreError, progressed: Bool) -> Double {
-        failuresInRow = progressed ? 1 : failuresInRow + 1
-        let ceiling = min(policy.longestBackoff, policy.firstBackoff * Double(1 << min(failuresInRow - 1, 20)))
-        return max(error.retryAfter ?? 0, ceiling * jitter.next())
+    private mutating func wait(after error: StoreError, progressed: Bool) -> Double {
+        if progressed { backoff = Backoff(policy.retry) }
+        guard case .retry(let after) = backoff.next(after: error, elapsed: 0, random: jitter.next()) else { return 0 }
+        return after
     }
 
     // MARK: Versions
@@ -161,7 +168,7 @@ extension DownloadPlan {
         case .failure(let error) where error.isRetryable:
             lastError = error
             if let failed = failIfStalled(now: now) { return failed }
-            let delay = backoff(after: error, progressed: false)
+            let delay = wait(after: error, progressed: false)
             askAgainAt = now.advanced(by: delay)
             return [.wake(after: delay)]
         case .failure(let error):

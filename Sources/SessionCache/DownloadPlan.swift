@@ -7,7 +7,8 @@ internal import Platform
 /// The promises that it keeps:
 /// - One version. Every range is asked for with the tag of the first, and every answer is compared with it.
 /// - A read is answered as soon as its bytes are there, except that the file's last byte is given only after the
-///   digest of the whole was verified: who has read everything has read what the store holds.
+///   digest of the whole was verified: who has read everything has read what the store holds. (Where neither store
+///   nor catalog name a digest, the length is all there is to verify.)
 /// - After a digest mismatch nothing is given before the second attempt is verified; readers who were given bytes
 ///   that turn out different are refused from then on.
 struct DownloadPlan: Sendable {
@@ -23,18 +24,20 @@ struct DownloadPlan: Sendable {
         var probe = 0.01
         /// More connections are opened when the rest would take one of them longer than this, in seconds.
         var longEnough = 0.25
-        /// The longest range asked for in one request. Short enough that the beginning of a large file, which is
-        /// hashed first, does not wait for its end; long enough that round trips between them do not count.
-        var longestSegment: UInt64 = 8 << 20
+        /// The longest of several ranges. Short enough that the beginning of a large file, which is hashed first, does
+        /// not wait for its end.
+        var longestSegment: UInt64 = 4 << 20
         /// Further ranges for reads that nothing in flight will reach soon.
         var urgentConnections = 4
         /// The length of such a range.
         var urgentLength: UInt64 = 1 << 20
-        /// How far behind a transfer's position a read may start to count as reached soon.
+        /// A read counts as reached soon when a transfer will be there in so many seconds at the rate seen so far, and
+        /// in any case within `nearest`; never when it is further away than `near`.
+        var soon = 0.1
+        var nearest: UInt64 = 128 << 10
         var near: UInt64 = 1 << 20
-        /// Backoff before the first repetition, in seconds; doubled each time, then drawn from 0 to that ("full jitter").
-        var firstBackoff = 0.2
-        var longestBackoff = 5.0
+        /// Waits between repetitions. They end by ``stallLimit``, not by a number of tries.
+        var retry = RetryPolicy(attempts: .max, base: 0.2, cap: 5, budget: .infinity)
         /// Seconds without a byte after which one transfer is given up and repeated.
         var idleLimit = 15.0
         /// Seconds without a byte on any transfer after which the download fails.
@@ -140,6 +143,8 @@ struct DownloadPlan: Sendable {
     /// When the first request went out and when its first bytes came.
     var startedAt: Timestamp?
     var firstBytesAt: Timestamp?
+    /// Bytes per second of one transfer, once that can be told.
+    var rate: Double?
     /// Where the prefetch begins; it wraps around at the end.
     var cursor: UInt64 = 0
 
@@ -150,7 +155,8 @@ struct DownloadPlan: Sendable {
     var tainted: Set<UInt64> = []
 
     var nextTicket: UInt64 = 1
-    var failuresInRow = 0
+    /// Counts failures without a byte between them.
+    var backoff: Backoff
     var versionChanges = 0
     var digestFailures = 0
     var hasMadeRoom = false
@@ -169,6 +175,7 @@ struct DownloadPlan: Sendable {
         now: Timestamp
     ) {
         self.policy = policy
+        backoff = Backoff(policy.retry)
         self.subject = subject
         self.size = size
         self.expectedETag = expectedETag
@@ -210,7 +217,8 @@ struct DownloadPlan: Sendable {
         let range = self.range(of: read)
         if phase == .running {
             if isStrict { return nil }
-            if !range.isEmpty && range.upperBound == size { return nil }
+            let hasLastByte = !range.isEmpty && range.upperBound == size
+            if hasLastByte && !(isComplete && expectedDigest == nil) { return nil }
         }
         guard arrived.contains(range) else { return nil }
         if !range.isEmpty {
@@ -304,6 +312,7 @@ struct DownloadPlan: Sendable {
         isParallel = false
         startedAt = nil
         firstBytesAt = nil
+        rate = nil
         phase = .preparing
         lastProgress = now
         return actions + [.prepare(size: size)]
@@ -323,7 +332,7 @@ enum Digest: Sendable, Equatable, CustomStringConvertible {
     }
 }
 
-/// A small generator for backoff (SplitMix64), so that a plan is a value and a test can repeat it.
+/// A small generator for waits (SplitMix64), so that a plan is a value and a test can repeat it.
 struct Jitter: Sendable {
     var state: UInt64
 

@@ -16,6 +16,8 @@ struct Lanes: Sendable {
     func reply(_ job: @escaping @Sendable () -> Void) { replying.async(execute: job) }
     /// fsync, rename and the catalog's records.
     func disk(_ job: @escaping @Sendable () -> Void) { keeping.async(execute: job) }
+    /// Waits, blocking, until what was handed to the disk lane is done. Not to be called from it.
+    func waitForDisk() { keeping.sync {} }
     /// Waits until what was handed to the disk lane is done.
     func diskIsIdle() async { await withCheckedContinuation { done in keeping.async { done.resume() } } }
 }

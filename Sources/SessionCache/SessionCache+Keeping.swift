@@ -87,15 +87,20 @@ extension SessionCache {
         }
     }
 
-    func removeUnlessOpen(_ id: Int64) {
-        if !isOpen(id), let body = try? catalog.body(id: id) { _ = remove(body) }
+    /// - Parameter evenCurrent: also a body of the version that the catalog names.
+    func removeUnlessOpen(_ id: Int64, evenCurrent: Bool) {
+        guard !isOpen(id), let body = try? catalog.body(id: id) else { return }
+        if !evenCurrent, let entry = try? catalog.entry(id: id), body.isCurrent(for: entry) { return }
+        _ = remove(body)
     }
 
-    /// Removes cached bodies; those that are open go at their last close. Downloads go on.
+    /// Removes cached bodies; those that are open go at their last close. Downloads go on; one that has just been
+    /// verified is kept first and then removed like the others. Waits for the disk.
     /// - Parameter keepPinned: leaves pinned ones.
     /// - Returns: how many went at once, and their bytes.
     @discardableResult
     public func clear(keepPinned: Bool) -> (bodies: Int, bytes: UInt64) {
+        lanes.waitForDisk()
         guard let bodies = try? catalog.bodies() else { return (0, 0) }
         var result = (bodies: 0, bytes: UInt64(0))
         for body in bodies where !(keepPinned && body.pinned) && !doomIfOpen(body.id) && remove(body) {
@@ -128,7 +133,7 @@ extension SessionCache {
     }
 
     private func discard(_ id: Int64) {
-        if !doomIfOpen(id) { lanes.disk { self.removeUnlessOpen(id) } }
+        if !doomIfOpen(id) { lanes.disk { self.removeUnlessOpen(id, evenCurrent: false) } }
     }
 
     private func doomIfOpen(_ id: Int64) -> Bool {

@@ -142,7 +142,7 @@ public final class SessionCache: Sendable {
             state.opens[id] = count > 1 ? count - 1 : nil
             return count > 1 ? (false, false) : (state.doomed.remove(id) != nil, state.isOverLimit)
         }
-        if isDoomed { lanes.disk { self.removeUnlessOpen(id) } }
+        if isDoomed { lanes.disk { self.removeUnlessOpen(id, evenCurrent: true) } }
         if isOverLimit { lanes.disk { self.trim(adding: 0) } }
     }
 

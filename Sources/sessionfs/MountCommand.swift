@@ -16,7 +16,7 @@ enum MountCommand {
             PositionalSpec("STORE", "the bucket", kind: .text),
             PositionalSpec("DIR", "an existing directory", kind: .directory),
         ],
-        options: StoreOptions.mount + [
+        options: SettingsRequest.mountOnlyOptions + [
             .flag("foreground", "f", "stay in the foreground and log to the terminal"),
             .flag("no-passthrough", nil, "read cached sessions through the daemon even where the kernel could do it"),
         ])

@@ -6,7 +6,7 @@ enum Program {
     static let spec = ProgramSpec(
         name: "sessionfs",
         summary: "FastShot sessions in a bucket, as files",
-        commonOptions: StoreOptions.common + [
+        commonOptions: SettingsRequest.commonOptions + [
             .flag("json", nil, "print JSON"),
             .flag("quiet", "q", "print errors only"),
             .flag("verbose", "v", "log more; twice for everything"),

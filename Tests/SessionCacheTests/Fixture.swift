@@ -21,14 +21,21 @@ final class Fixture: Sendable {
 
     /// - Parameters:
     ///   - root: keeps the files of an earlier fixture; nil makes a new directory that goes with this object.
-    init(root: String? = nil, store: ScriptedStore = ScriptedStore(), options: CacheOptions = .quick) throws {
+    ///   - other: a store to use in place of the scripted one.
+    init(
+        root: String? = nil, store: ScriptedStore = ScriptedStore(), over other: (any ObjectStore)? = nil,
+        options: CacheOptions = .quick
+    ) throws {
         self.root = try root ?? Fixture.temporaryDirectory()
         ownsRoot = root == nil
+        // Directories that go while a download ends are worth a warning elsewhere.
+        Log.level = .error
         self.store = store
         catalog = try Catalog.open(directory: self.root + "/meta_cache")
         let deltas = deltas
         cache = try SessionCache(
-            directory: self.root + "/sessions", catalog: catalog, store: store, operations: operations, options: options
+            directory: self.root + "/sessions", catalog: catalog, store: other ?? store, operations: operations,
+            options: options
         ) { delta in deltas.withLock { $0.append(delta) } }
     }
 
@@ -77,8 +84,8 @@ extension CacheOptions {
         // A busy machine must not look like a silent store.
         options.stallLimit = 600
         var policy = DownloadPlan.Policy()
-        policy.firstBackoff = 0.005
-        policy.longestBackoff = 0.02
+        policy.retry.base = 0.005
+        policy.retry.cap = 0.02
         options.policy = policy
         return options
     }

@@ -2,33 +2,49 @@ internal import CloudStores
 internal import ObjectStore
 internal import Platform
 
-/// Makes the S3 client of a configured store.
+/// Makes the S3 client of a configured store: what the configuration leaves open comes from where AWS's own tools
+/// look.
 enum S3Opening {
-    static func open(_ settings: StoreSettings) throws(MountFailure) -> any ObjectStore {
+    static func open(_ settings: StoreSettings) throws(MountFailure) -> S3Store {
         guard case .s3(let bucket, let prefix) = settings.location else {
             throw MountFailure("\(settings.location.url) is no S3 store", .usage)
         }
+        do throws(StoreError) {
+            let http = HTTPClient(options(settings))
+            var configuration = S3Configuration(bucket: bucket, prefix: prefix)
+            configuration.endpoint = settings.endpoint
+            configuration.region = settings.region
+            if configuration.endpoint == nil { configuration.endpoint = try AWSEndpoint.resolve(profile: settings.profile) }
+            if configuration.region == nil { configuration.region = try AWSRegion.resolve(profile: settings.profile) }
+            configuration.addressing =
+                switch settings.addressing {
+                case .auto: .automatic
+                case .path: .path
+                case .virtual: .virtualHost
+                }
+            let chain = CredentialsChain.standard(
+                profile: settings.profile, explicit: settings.credentials.map(AWSCredentials.init),
+                anonymous: settings.anonymous, http: http)
+            return try S3Store(configuration: configuration, credentials: chain, http: http)
+        } catch {
+            throw MountFailure(error.description, .usage)
+        }
+    }
+
+    private static func options(_ settings: StoreSettings) -> HTTPOptions {
         var options = HTTPOptions()
         options.proxy = settings.proxy
         options.caFile = settings.caFile
         options.verifiesTLS = settings.verifiesTLS
         options.userAgent = "sessionfs/\(Version.current)"
-        let http = HTTPClient(options)
-        var configuration = S3Configuration(
-            bucket: bucket, prefix: prefix, endpoint: settings.endpoint, region: settings.region)
-        configuration.addressing =
-            switch settings.addressing {
-            case .auto: .automatic
-            case .path: .path
-            case .virtual: .virtualHost
-            }
-        let provider: any CredentialsProvider
-        if settings.anonymous { provider = CloudStores.StaticCredentials.anonymous }
-        else { provider = CloudStores.StaticCredentials(AWSCredentials(accessKeyID: Secret(Environment.value("AWS_ACCESS_KEY_ID") ?? ""), secretAccessKey: Secret(Environment.value("AWS_SECRET_ACCESS_KEY") ?? "")), source: "environment") }
-        do throws(StoreError) {
-            return try S3Store(configuration: configuration.filled(from: Environment.value), credentials: provider, http: http)
-        } catch {
-            throw MountFailure(error.description, .usage)
-        }
+        return options
+    }
+}
+
+extension AWSCredentials {
+    fileprivate init(_ configured: ConfiguredCredentials) {
+        self.init(
+            accessKeyID: configured.accessKeyID, secretAccessKey: configured.secretAccessKey,
+            sessionToken: configured.sessionToken)
     }
 }
