@@ -84,9 +84,11 @@ class SessionFS(Mount):
     def pid(self):
         return self.status()["pid"]
 
-    def await_sessions(self, count, seconds=120):
-        """Waits until so many sessions are in the catalog. statfs counts them without listing."""
-        wait_until(lambda: os.statvfs(self.directory).f_files >= count, seconds, f"{count} sessions in {self.store}")
+    def await_sessions(self, count, seconds=120, files=2):
+        """Waits until so many sessions are known. statfs counts them and their indexes without listing: two files
+        for each session whose metadata is known."""
+        wait_until(
+            lambda: os.statvfs(self.directory).f_files >= count * files, seconds, f"{count} sessions in {self.store}")
 
     def await_rest(self, seconds=120):
         """Waits until the refresh at the start has ended, so that nothing runs beside a measurement."""

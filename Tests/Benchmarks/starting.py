@@ -55,7 +55,7 @@ def measure_warm(laboratory):
             silently(["ls", mount.sessions])
             times.append(clock() - mount.began)
             requests.append(proxy.statistics()["requests"])
-            if os.statvfs(mount.directory).f_files < count:
+            if os.statvfs(mount.directory).f_files < 2 * count:
                 raise Failed("the catalog has lost sessions")
             mount.stop()
         laboratory.report(
@@ -111,7 +111,7 @@ def measure_requests(laboratory):
         laboratory, f"plain-{count}", lambda s3, name: buckets.fill(s3, name, count, False, with_indexes=True))
     proxy.reset()
     with SessionFS(laboratory, f"s3://{bucket}", proxy.endpoint) as mount:
-        mount.await_sessions(count)
+        wait_until(lambda: mount.status()["sessions"]["count"] == count, 60, "all sessions", pause=0.01)
         listed = clock() - mount.began
         wait_until(lambda: mount.status()["sessions"]["indexed"] == count, 60, "all indexes", pause=0.05)
         statistics = proxy.statistics()
