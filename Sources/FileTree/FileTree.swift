@@ -16,6 +16,7 @@ public final class FileTree: Sendable {
         /// The text of `.sessionfs/status.json`, made when it is asked for.
         public var status: @Sendable () -> [UInt8]
 
+        /// Sources by their parts.
         public init(
             catalog: Catalog, cache: SessionCache, overallPath: String, status: @escaping @Sendable () -> [UInt8]
         ) {

@@ -21,7 +21,8 @@ extension FileTree {
             let fileName = item.fileName
             stale.append(.name(fileName, in: Inode(slot: .sessions)))
             if fileName.hasSuffix(".fastshot") {
-                stale.append(.name(fileName.dropLast(".fastshot".utf8.count) + ".meta.json", in: Inode(slot: .metaIndexes)))
+                stale.append(
+                    .name(fileName.dropLast(".fastshot".utf8.count) + ".meta.json", in: Inode(slot: .metaIndexes)))
             }
         }
         for id in delta.changed {

@@ -17,7 +17,9 @@ struct SessionsDirectory: TreeDirectory {
     let catalog: Catalog
     let changed: Guarded<Timestamp>
 
-    func attributes(_ row: Int64) throws(FileSystemError) -> FileAttributes { .directory(.sessions, modified: changed.withLock { $0 }) }
+    func attributes(_ row: Int64) throws(FileSystemError) -> FileAttributes {
+        .directory(.sessions, modified: changed.withLock { $0 })
+    }
 
     func lookup(_ name: String, in row: Int64) throws(FileSystemError) -> FileAttributes {
         guard let entry = try reading({ () throws(CatalogError) in try catalog.entry(fileName: name) }) else {

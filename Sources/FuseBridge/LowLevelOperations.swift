@@ -187,7 +187,8 @@ private func list(
         let bareLimit = plus ? bridge.listings.withLock { $0.page(handle) } : nil
         var failure: FileSystemError?
         withUnsafeTemporaryAllocation(byteCount: size, alignment: 8) { buffer in
-            var page = ListingPage(request: request, buffer: buffer, options: bridge.options, plus: plus, bareLimit: bareLimit)
+            var page = ListingPage(
+                request: request, buffer: buffer, options: bridge.options, plus: plus, bareLimit: bareLimit)
             do throws(FileSystemError) {
                 try bridge.tree.readDirectory(Inode(number: inode), after: UInt64(offset)) {
                     page.add($0, $1, next: $2)
@@ -279,7 +280,9 @@ private func replyAttribute(_ request: fuse_req_t?, _ value: [UInt8], _ size: In
     } else if value.count > size {
         throw FileSystemError(.bufferTooSmall)
     } else {
-        value.withUnsafeBytes { _ = fuse_reply_buf(request, $0.baseAddress?.assumingMemoryBound(to: CChar.self), $0.count) }
+        value.withUnsafeBytes {
+            _ = fuse_reply_buf(request, $0.baseAddress?.assumingMemoryBound(to: CChar.self), $0.count)
+        }
     }
 }
 

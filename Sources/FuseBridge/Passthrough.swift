@@ -131,7 +131,8 @@ func installPassthroughIO(_ session: OpaquePointer, _ passthrough: Passthrough) 
             let header = buffer.loadUnaligned(as: sfs_fuse_in_header.self)
             if header.opcode == SFS_FUSE_OPCODE_INIT {
                 let flags = buffer.loadUnaligned(fromByteOffset: 40 + 12, as: UInt32.self)
-                let flags2 = flags & SFS_FUSE_INIT_EXT != 0
+                let flags2 =
+                    flags & SFS_FUSE_INIT_EXT != 0
                     ? buffer.loadUnaligned(fromByteOffset: 40 + 16, as: UInt32.self) : 0
                 offered.withLock { $0 = (flags, flags2) }
             }

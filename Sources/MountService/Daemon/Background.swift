@@ -10,7 +10,9 @@ public enum Background {
 
     /// What the child told before the command returned.
     public struct Report: Sendable {
+        /// For the user; empty when there is nothing to say.
         public var message: String
+        /// What the command ends with.
         public var exitCode: ExitCode
     }
 
@@ -105,7 +107,8 @@ extension FirstLook {
     fileprivate init?(_ json: JSONValue) {
         guard let step = json["step"]?.string, let completed = json["completed"]?.integer else { return nil }
         self.init(
-            step: step, completed: UInt64(clamping: completed), total: json["total"]?.integer.map { UInt64(clamping: $0) },
+            step: step, completed: UInt64(clamping: completed),
+            total: json["total"]?.integer.map { UInt64(clamping: $0) },
             seconds: Double(json["milliseconds"]?.integer ?? 0) / 1000)
     }
 }

@@ -175,7 +175,9 @@ public final class MountDaemon: Sendable {
         while !Task.isCancelled {
             try? await Task.sleep(nanoseconds: 1_000_000_000)
             let status = refresher.status
-            guard !status.isRunning, let finished = status.lastReport == nil ? nil : status.lastSuccess else { continue }
+            guard !status.isRunning, let finished = status.lastReport == nil ? nil : status.lastSuccess else {
+                continue
+            }
             if trimmedAfter == nil { Memory.releaseText() }
             // Most refreshes find nothing and leave nothing behind.
             if trimmedAfter == nil || status.lastReport?.overall != .unchanged, trimmedAfter != finished {
@@ -250,6 +252,7 @@ public struct FirstLook: Sendable, Equatable {
     public var step: String
     /// Sessions or requests done, and of how many where that is known.
     public var completed: UInt64
+    /// Of how many, where known.
     public var total: UInt64?
     /// Seconds since it began.
     public var seconds: Double

@@ -53,9 +53,12 @@ public struct MountPlan: Sendable {
 
 /// Why a mount did not come about, or ended badly: words for the user and the command's exit code.
 public struct MountFailure: Error, Sendable, Equatable, CustomStringConvertible {
+    /// What failed, on what, and what to do.
     public let description: String
+    /// What the command ends with.
     public let exitCode: ExitCode
 
+    /// A failure by its words.
     public init(_ description: String, _ exitCode: ExitCode = .failed) {
         self.description = description
         self.exitCode = exitCode

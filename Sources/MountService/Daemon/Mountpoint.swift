@@ -22,7 +22,8 @@ enum Mountpoint {
         if let storeDirectory, let root = Files.resolve(storeDirectory), let target = Files.resolve(mountpoint),
             root == target || root.hasPrefix(target + "/")
         {
-            throw MountFailure("\(mountpoint) would cover the store itself (\(storeDirectory)): choose another directory")
+            throw MountFailure(
+                "\(mountpoint) would cover the store itself (\(storeDirectory)): choose another directory")
         }
     }
 
