@@ -94,5 +94,6 @@ let package = Package(
             ]),
         tests("FuseBridgeTests", ["FuseBridge", "FileTree"]),
         tests("MountTests", ["sessionfs", "Platform", "TestSupport"]),
+        tests("DocsTests", ["sessionfs", "MountService", "FuseBridge", "FileTree"]),
     ]
 )
