@@ -44,7 +44,7 @@ let package = Package(
         layer("CloudStores", ["ObjectStore", "Platform", "JSON", "Digests", "CCurl", "CExpat", "COpenSSL"]),
         layer("SampleStore", ["SessionFormat", "ObjectStore", "Platform", "JSON", "Digests", "CZlib"]),
         layer("Catalog", ["SessionFormat", "Platform", "JSON", "Digests", "CSQLite"]),
-        layer("SessionCache", ["ObjectStore", "Catalog", "Operations", "Platform", "Digests"]),
+        layer("SessionCache", ["ObjectStore", "Catalog", "Operations", "Platform", "Digests", "CSystem"]),
         layer("Sync", ["SessionCache", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON"]),
         layer("FileTree", ["Catalog", "SessionCache", "SessionFormat", "Platform"]),
         layer("FuseBridge", ["FileTree", "Platform", "CFuse"]),
@@ -57,7 +57,10 @@ let package = Package(
             ]),
         .executableTarget(
             name: "sessionfs",
-            dependencies: ["MountService", "Control", "Operations", "Sync", "Catalog", "SessionFormat", "ObjectStore", "SampleStore", "Platform", "JSON"],
+            dependencies: [
+                "MountService", "Control", "Operations", "Sync", "Catalog", "SessionFormat", "ObjectStore",
+                "SampleStore", "Platform", "JSON",
+            ],
             swiftSettings: settings),
 
         tests("CatalogTests", ["Catalog", "SessionFormat", "Platform", "CSQLite"]),
@@ -70,7 +73,9 @@ let package = Package(
         tests(
             "SessionCacheTests",
             ["SessionCache", "Catalog", "ObjectStore", "Operations", "Platform", "Digests", "TestSupport"]),
-        tests("FileTreeTests", ["FileTree", "Catalog", "SessionCache", "ObjectStore", "Operations", "SessionFormat", "Platform"]),
+        tests(
+            "FileTreeTests",
+            ["FileTree", "Catalog", "SessionCache", "ObjectStore", "Operations", "SessionFormat", "Platform"]),
         tests("SampleStoreTests", ["SampleStore", "SessionFormat", "ObjectStore", "Platform", "JSON", "Digests"]),
         .target(
             name: "TestSupport", dependencies: ["ObjectStore", "Platform"], path: "Tests/TestSupport",
@@ -83,8 +88,12 @@ let package = Package(
         tests("StoreConformanceTests", ["CloudStores", "ObjectStore", "Platform", "TestSupport"]),
         tests(
             "SyncTests",
-            ["Sync", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON", "TestSupport"]),
+            [
+                "Sync", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON", "TestSupport",
+                "CSQLite",
+            ]),
         tests("FuseBridgeTests", ["FuseBridge", "FileTree"]),
         tests("MountTests", ["sessionfs", "Platform", "TestSupport"]),
+        tests("DocsTests", ["sessionfs", "MountService", "FuseBridge", "FileTree"]),
     ]
 )

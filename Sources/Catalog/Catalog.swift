@@ -165,6 +165,9 @@ public final class Catalog: Sendable {
         if Files.exists(path) {
             let opened = try Connection(path: path)
             if try opened.integer("PRAGMA user_version") == Schema.version { return opened }
+            // Only the writer waits for the lock between processes: who replaces the database holds it and waits for
+            // the readers.
+            guard create else { throw CatalogError(.busy, "\(path) is being made") }
         } else if !create {
             throw CatalogError(.corrupt, "\(path) is gone")
         }
@@ -236,6 +239,18 @@ public final class Catalog: Sendable {
                 try Files.rename(path + suffix, to: target + suffix)
             }
         } catch { throw CatalogError(error) }
+        forgetOldDamage()
         return target
+    }
+
+    /// Keeps the three youngest damaged databases.
+    private func forgetOldDamage() {
+        let directory = Files.parentDirectory(path)
+        let prefix = Files.lastComponent(path) + ".corrupt-"
+        let found = ((try? Files.names(in: directory)) ?? []).filter { $0.hasPrefix(prefix) && !$0.hasSuffix("-wal") }
+        // Their names are their times.
+        for name in found.filter({ !$0.hasSuffix("-shm") }).sorted().dropLast(3) {
+            for suffix in ["", "-wal", "-shm"] { try? Files.remove("\(directory)/\(name)\(suffix)") }
+        }
     }
 }

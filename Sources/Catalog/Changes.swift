@@ -131,8 +131,20 @@ extension Catalog {
         }
     }
 
-    /// The greatest file name in the order of UTF-8 bytes; nil when the catalog is empty.
-    public func greatestFileName() throws(CatalogError) -> String? {
-        try read { connection throws(CatalogError) in try connection.greatestFileName() }
+    /// The name behind which new sessions appear in a listing; nil when that is everywhere.
+    ///
+    /// Clients name sessions by time, so new ones come behind the greatest name that begins with a digit. A few others
+    /// behind those (copied in by hand) are listed along; where they would fill more than a page, new sessions are
+    /// looked for behind all.
+    public func listingStart() throws(CatalogError) -> String? {
+        try read { connection throws(CatalogError) in
+            let others = try connection.integer(
+                "SELECT COUNT(*) FROM (SELECT 1 FROM session WHERE file_name >= ':' LIMIT 901)")
+            if others > 900 { return try connection.greatestFileName() }
+            let sql = "SELECT MAX(file_name) FROM session WHERE file_name < ':'"
+            return try connection.once(sql) { statement throws(CatalogError) in
+                try statement.step() ? statement.text(0) : nil
+            }
+        }
     }
 }

@@ -12,7 +12,7 @@ final class Connection: @unchecked Sendable {
     /// Milliseconds that a writer waits for another process's transaction.
     private static let busyTimeout: Int32 = 10_000
     /// Page cache per connection, in KiB.
-    private static let cacheSize = 1024
+    private static let cacheSize = 2048
 
     private static let configured: Bool = sfs_sqlite_no_memory_statistics() == SQLITE_OK
 

@@ -30,8 +30,10 @@ public struct CatalogStatistics: Sendable, Equatable {
 }
 
 extension Catalog {
-    /// The key of the setting that asks the next refresh for a full listing.
+    /// The key of the setting that asks the next refresh for a full listing; its value is the reason.
     public static let listingNeededKey = "listing.needed"
+    /// The reason after damaged rows were set back: what the overall file says of them has to be read again, too.
+    public static let damagedRowsReason = "damaged rows"
 
     /// Checks the whole database: SQLite's own `quick_check`, and every row against its SHA-256. Damaged rows are set
     /// back so that a refresh learns them again; a damaged file is moved aside.
@@ -82,7 +84,7 @@ extension Catalog {
                     try connection.update(fresh)
                     damaged.append(id)
                 }
-                if !damaged.isEmpty { try connection.set(Catalog.listingNeededKey, "damaged rows") }
+                if !damaged.isEmpty { try connection.set(Catalog.listingNeededKey, Catalog.damagedRowsReason) }
                 return damaged
             }
         }

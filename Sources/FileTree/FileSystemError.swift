@@ -33,10 +33,12 @@ public struct FileSystemError: Error, Sendable, Equatable, CustomStringConvertib
         case inputOutput
     }
 
+    /// The meaning.
     public let kind: Kind
     /// What failed, on which object, in words; no credentials.
     public let message: String
 
+    /// A failure by its meaning and words.
     public init(_ kind: Kind, _ message: String = "") {
         self.kind = kind
         self.message = message

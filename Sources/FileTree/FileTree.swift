@@ -16,6 +16,7 @@ public final class FileTree: Sendable {
         /// The text of `.sessionfs/status.json`, made when it is asked for.
         public var status: @Sendable () -> [UInt8]
 
+        /// Sources by their parts.
         public init(
             catalog: Catalog, cache: SessionCache, overallPath: String, status: @escaping @Sendable () -> [UInt8]
         ) {
@@ -145,6 +146,12 @@ public final class FileTree: Sendable {
     /// Closes an open file.
     public func close(_ handle: UInt64) {
         handles.withLock { $0.files.removeValue(forKey: handle) }?.close()
+    }
+
+    /// Makes open bodies fail of which the catalog names another version now.
+    func checkVersions(_ isChanged: (Int64) -> Bool) {
+        let open = handles.withLock { $0.files.values.compactMap { $0 as? BodyFile } }
+        for file in open where isChanged(file.body.id) { file.checkVersion(sources.catalog) }
     }
 
     /// How many files are open.

@@ -4,7 +4,9 @@ public import Platform
 public struct FileAttributes: Sendable, Equatable {
     /// What kind of file it is.
     public enum Kind: Sendable { case regular, directory, symbolicLink }
+    /// The node.
     public var inode: Inode
+    /// What kind of file it is.
     public var kind: Kind
     /// Permission bits.
     public var permissions: UInt16

@@ -14,8 +14,10 @@ public struct FuseMountOptions: Sendable, Equatable {
     public var threads: Int
     /// Owner shown for all files.
     public var uid: UInt32
+    /// Group shown for all files.
     public var gid: UInt32
 
+    /// Options by their parts.
     public init(
         mountpoint: String, source: String, allowOther: Bool = false, kernelOptions: [String] = [],
         passthrough: Bool = true, threads: Int = 4, uid: UInt32, gid: UInt32
@@ -42,10 +44,12 @@ public struct FuseMountOptions: Sendable, Equatable {
 
 /// Why a mount could not be made.
 public struct MountError: Error, Sendable, CustomStringConvertible {
+    /// What failed and what to do.
     public let description: String
     /// The errno behind it, 0 when unknown.
     public let code: Int32
 
+    /// A failure by its words.
     public init(_ description: String, code: Int32 = 0) {
         self.description = description
         self.code = code

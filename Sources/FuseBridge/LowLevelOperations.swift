@@ -69,7 +69,7 @@ func lowLevelOperations() -> fuse_lowlevel_ops {
         withBridge(request) { bridge throws(FileSystemError) in
             if let handle = info?.pointee.fh {
                 bridge.tree.close(handle)
-                bridge.passthrough.close(inode: inode)
+                bridge.passthrough.close(inode: inode, handle: handle)
             }
             fuse_reply_err(request, 0)
         }
@@ -187,7 +187,8 @@ private func list(
         let bareLimit = plus ? bridge.listings.withLock { $0.page(handle) } : nil
         var failure: FileSystemError?
         withUnsafeTemporaryAllocation(byteCount: size, alignment: 8) { buffer in
-            var page = ListingPage(request: request, buffer: buffer, options: bridge.options, plus: plus, bareLimit: bareLimit)
+            var page = ListingPage(
+                request: request, buffer: buffer, options: bridge.options, plus: plus, bareLimit: bareLimit)
             do throws(FileSystemError) {
                 try bridge.tree.readDirectory(Inode(number: inode), after: UInt64(offset)) {
                     page.add($0, $1, next: $2)
@@ -253,23 +254,27 @@ private func open(
     info?.pointee.fh = opened.handle
     // Nothing is written, so a close has nothing to report.
     info?.pointee.noflush = 1
-    var backing: Int32?
+    var local: FileDescriptor?
+    var route = Passthrough.Route.direct
     switch opened.file.caching {
-    case .direct: info?.pointee.direct_io = 1
-    case .keep:
-        info?.pointee.keep_cache = 1
-        backing = bridge.passthrough.open(inode: inode, file: nil)
+    case .direct: break
     case .local(let file):
-        info?.pointee.keep_cache = 1
-        backing = bridge.passthrough.open(inode: inode, file: file)
+        local = file
+        fallthrough
+    case .keep:
+        route = bridge.passthrough.open(inode: inode, handle: opened.handle, file: local)
     }
     let answer = {
         if fuse_reply_open(request, info) != 0 { bridge.abandon(opened.handle, inode) }
     }
-    if let backing {
-        withReplyPatch(.open(backing: backing), answer)
-    } else {
+    switch route {
+    case .direct:
+        info?.pointee.direct_io = 1
         answer()
+    case .pages:
+        info?.pointee.keep_cache = 1
+        answer()
+    case .backing(let id): withReplyPatch(.open(backing: id), answer)
     }
 }
 
@@ -279,7 +284,9 @@ private func replyAttribute(_ request: fuse_req_t?, _ value: [UInt8], _ size: In
     } else if value.count > size {
         throw FileSystemError(.bufferTooSmall)
     } else {
-        value.withUnsafeBytes { _ = fuse_reply_buf(request, $0.baseAddress?.assumingMemoryBound(to: CChar.self), $0.count) }
+        value.withUnsafeBytes {
+            _ = fuse_reply_buf(request, $0.baseAddress?.assumingMemoryBound(to: CChar.self), $0.count)
+        }
     }
 }
 

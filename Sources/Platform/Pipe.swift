@@ -23,11 +23,14 @@ public final class Pipe: Sendable {
     /// Lets a reader see the end when the child has closed its copy.
     public func closeWriteEnd() { writeEnd.closeNow() }
 
+    /// What a writer has sent; waits for it. Nothing when the last writer is gone.
+    public func readAvailable() throws(SystemError) -> [UInt8] { try readEnd.readAvailable(4096) }
+
     /// Everything until the last writer is gone, at most 64 KiB.
     public func readToEnd() throws(SystemError) -> [UInt8] {
         var bytes: [UInt8] = []
         while bytes.count < 65_536 {
-            let part = try readEnd.readAvailable(4096)
+            let part = try readAvailable()
             if part.isEmpty { break }
             bytes += part
         }

@@ -8,11 +8,10 @@ struct ListingPass {
     let journey: Journey
     let indexes: IndexQueue
 
-    /// Lists behind the greatest known name: one request unless there is much new.
+    /// Lists where new sessions appear: one request unless there is much new.
     func tail() async throws {
-        let greatest = try journey.catalog.greatestFileName()
         var sighting = Sighting()
-        try await list(SessionName.bodyPrefix, startAfter: greatest) { page in
+        try await list(SessionName.bodyPrefix, startAfter: try journey.catalog.listingStart()) { page in
             try journey.apply(page.map(Self.object), &sighting)
             indexes.poke()
         }

@@ -30,7 +30,7 @@ struct OverallPass {
         let catalog = journey.catalog
         var known: String?
         if Files.exists(journey.overallPath) { known = try catalog.value(Setting.overallTag) }
-        let spool = try OverallSpool(beside: journey.overallPath)
+        let spool = OverallSpool(beside: journey.overallPath)
         defer { spool.discard() }
         do {
             return try await receive(into: spool, unless: known)
@@ -95,7 +95,7 @@ struct OverallPass {
             }
             guard reading.offset < progress.arrived else { break }
             let count = Int(min(progress.arrived - reading.offset, UInt64(Self.chunk)))
-            let bytes = try spool.file.read(at: reading.offset, count: count)
+            let bytes = try progress.file?.read(at: reading.offset, count: count) ?? []
             // A new attempt may have emptied the file under the read.
             guard spool.progress.attempt == reading.attempt, !bytes.isEmpty else { continue }
             try await reading.take(bytes)

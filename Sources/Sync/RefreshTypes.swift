@@ -101,6 +101,8 @@ public struct RefreshStatus: Sendable, Equatable {
     public var isRunning = false
     /// How many callers wait for a refresh.
     public var waiting = 0
+    /// Whether the names of all sessions were learnt since this process began, if perhaps not yet their metadata.
+    public var isListed = false
     /// What it is doing, in words; empty between refreshes.
     public var phase = ""
     /// Sessions or indexes done in this phase.

@@ -199,30 +199,36 @@ public final class Refresher: Sendable {
 
     private func travel(_ journey: Journey, _ mode: RefreshMode) async throws {
         if try catalog.othersChangedSessions() { publish(CatalogDelta(reset: true)) }
-        let isListing = try mode == .full || catalog.value(Catalog.listingNeededKey) != nil
-        let queue = IndexQueue(waitsForListing: isListing)
+        let reason = try catalog.value(Catalog.listingNeededKey) ?? (mode == .full ? "asked for" : nil)
+        let queue = IndexQueue(waitsForListing: reason != nil)
         async let fetching: Result<Void, any Error> = Result {
             try await IndexFetcher(journey: journey, queue: queue, pauses: pauses).run()
         }
         let found: Result<Void, any Error> = await Result {
             defer { queue.end() }
-            try await look(journey, mode, isListing: isListing, queue)
+            try await look(journey, mode, listing: reason, queue)
+            state.withLock { $0.status.isListed = true }
         }
         let fetched = await fetching
         try found.get()
         try fetched.get()
     }
 
-    private func look(_ journey: Journey, _ mode: RefreshMode, isListing: Bool, _ queue: IndexQueue) async throws {
+    /// - Parameter reason: why complete listings have to be made in any case; nil when they need not.
+    private func look(
+        _ journey: Journey, _ mode: RefreshMode, listing reason: String?, _ queue: IndexQueue
+    ) async throws {
         let overall = OverallPass(journey: journey, poke: queue.poke)
         let listing = ListingPass(journey: journey, indexes: queue)
         let found = try await overall.run()
-        let marksDiffer = isListing || found.needsListing ? false : try await listing.marksDiffer()
-        if isListing || found.needsListing || marksDiffer {
+        var isListing = reason != nil || found.needsListing
+        if !isListing { isListing = try await listing.marksDiffer() }
+        if isListing {
             queue.waitForListing()
             try await listing.full()
             queue.listingEnded()
-            if found.needsSecondReading { try await overall.readAgain() }
+            let isDamaged = reason == Catalog.damagedRowsReason && found.outcome == .unchanged
+            if found.needsSecondReading || isDamaged { try await overall.readAgain() }
         } else if mode == .tail {
             try await listing.tail()
         }

@@ -36,7 +36,14 @@ enum MountCommand {
     ) throws(MountFailure) -> ExitCode {
         // The child parses the same words; relative paths hold, for it keeps the working directory.
         let arguments = Array(CommandLine.arguments.dropFirst())
-        let report = try Background.start(arguments, logPath: settings.stateDirectory + "/daemon.log")
+        var line = ProgressLine(quiet: quiet)
+        let report = try Background.start(arguments, logPath: settings.stateDirectory + "/daemon.log") { look in
+            // A look that takes no time needs no line.
+            guard look.seconds > 0.5 else { return }
+            line.show(
+                "\(settings.location.url): \(look.step)", completed: look.completed, total: look.total)
+        }
+        line.clear()
         if report.exitCode != .done {
             throw MountFailure(report.message, report.exitCode)
         }
@@ -52,11 +59,8 @@ enum MountCommand {
         umask(0o077)
         do throws(MountFailure) {
             let plan = try MountPlan(settings, mountpoint: mountpoint, passthrough: passthrough)
-            try MountDaemon.run(plan) { entry, isFirstStart in
-                let hint = isFirstStart
-                    ? "no catalog yet: sessions appear as they are learnt, `sessionfs status \(mountpoint)` shows how far it is"
-                    : ""
-                Background.report(hint, .done)
+            try MountDaemon.run(plan, progress: { Background.report($0) }) { entry in
+                Background.report("", .done)
                 Log("mount").info("mounted", ["store": entry.store, "mountpoint": entry.mountpoint])
             }
             return .done

@@ -43,7 +43,9 @@ enum Daemon {
 enum StatusCommand {
     static let spec = CommandSpec(
         name: "status", summary: "show mounts: sessions, freshness, cache, downloads, errors",
-        positionals: [PositionalSpec("DIR", "a mounted directory; all mounts without it", optional: true, kind: .directory)])
+        positionals: [
+            PositionalSpec("DIR", "a mounted directory; all mounts without it", optional: true, kind: .directory)
+        ])
 
     static func run(_ arguments: ParsedArguments) throws(MountFailure) -> ExitCode {
         if let directory = arguments.positional("DIR") {
@@ -87,7 +89,8 @@ enum StatusCommand {
                 + "\(report.cache.hits) hits, \(report.cache.misses) misses")
         for operation in report.operations { lines.append("  running    " + OperationsCommand.line(operation)) }
         for notice in report.errors.prefix(5) {
-            lines.append("  error      \(Output.ago(notice.time)): \(Output.plain("\(notice.subject): \(notice.message)"))")
+            lines.append(
+                "  error      \(Output.ago(notice.time)): \(Output.plain("\(notice.subject): \(notice.message)"))")
         }
         return lines.joined(separator: "\n") + "\n"
     }
@@ -213,9 +216,11 @@ enum OperationsCommand {
     }
 
     static func line(_ operation: OperationSnapshot) -> String {
-        var text = "\(operation.id) \(operation.kind.rawValue) \(operation.state.rawValue) \(Output.plain(operation.subject))"
+        var text =
+            "\(operation.id) \(operation.kind.rawValue) \(operation.state.rawValue) \(Output.plain(operation.subject))"
         if let total = operation.total, total > 0 {
-            text += operation.kind == .download
+            text +=
+                operation.kind == .download
                 ? " \(Output.size(operation.completed)) of \(Output.size(total))" : " \(operation.completed)/\(total)"
         }
         return operation.message.isEmpty ? text : text + " - " + Output.plain(operation.message)

@@ -91,7 +91,9 @@ struct ProgressLine {
         if let total, total > 0 {
             let percent = Int(min(100, completed * 100 / total))
             let filled = percent / 4
-            line += " [" + String(repeating: "#", count: filled) + String(repeating: "-", count: 25 - filled) + "] \(percent) %"
+            line +=
+                " [" + String(repeating: "#", count: filled) + String(repeating: "-", count: 25 - filled)
+                + "] \(percent) %"
         } else if completed > 0 {
             line += " \(completed)"
         }

@@ -56,7 +56,8 @@ enum SessionText {
     /// A session in `--json`.
     static func json(_ entry: SessionEntry, _ metadata: SessionMetadata?) -> JSONValue {
         .object([
-            ("name", .string(entry.fileName)), ("id", .integer(entry.id)), ("size", .integer(Int64(clamping: entry.size))),
+            ("name", .string(entry.fileName)), ("id", .integer(entry.id)),
+            ("size", .integer(Int64(clamping: entry.size))),
             ("modified", .string(entry.modified.iso8601)),
             ("uploaded", entry.uploaded.map { .string($0.iso8601) } ?? .null),
             ("etag", entry.etag.map { .string($0) } ?? .null), ("index", .string(entry.indexState.word)),

@@ -31,6 +31,21 @@ import Testing
         #expect(try catalog.apply(objects(0..<1)).added.count == 1)
     }
 
+    @Test func onlyAFewDamagedFilesAreKept() throws {
+        try Files.makePrivateDirectory(directory.path)
+        for second in 0..<5 {
+            for suffix in ["", "-wal"] {
+                try Files.replace(directory.database + ".corrupt-20200101T00000\(second)Z" + suffix, with: [1])
+            }
+        }
+        try Files.replace(directory.database, with: Array("no database".utf8))
+        _ = try Catalog.open(directory: directory.path)
+        let mains = asides.filter { !$0.hasSuffix("-wal") }.sorted()
+        #expect(mains.count == 3)
+        #expect(mains.first == "catalog.sqlite.corrupt-20200101T000003Z")
+        #expect(asides.count == 5)
+    }
+
     @Test func damagedHeaderIsMovedAsideAtOpen() throws {
         try filled()
         try overwrite(0..<100)

@@ -6,42 +6,50 @@ import TestSupport
 import Testing
 
 /// A server with a certificate that only its own file vouches for (openssl-s_server(1)).
-private final class TLSServer {
+private final class TLSServer: Sendable {
     let port: Int
     let certificate: String
     private let directory: TemporaryDirectory
-    private let process = Process()
+    private let process: Int32
+    private let life: FileDescriptor
 
     init(name: String = "IP:127.0.0.1") throws {
         directory = try TemporaryDirectory()
         certificate = directory.path("certificate.pem")
         let key = directory.path("key.pem")
-        try TLSServer.run([
-            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-            "-subj", "/CN=sessionfs test", "-addext", "subjectAltName=\(name)", "-keyout", key, "-out", certificate,
-        ])
+        let made = try Subprocess.wait(
+            TLSServer.spawn([
+                "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                "-days", "2",
+                "-subj", "/CN=sessionfs test", "-addext", "subjectAltName=\(name)", "-keyout", key, "-out", certificate,
+            ]))
+        try #require(made == 0)
         port = try freePort()
-        process.executableURL = URL(filePath: "/usr/bin/openssl")
-        process.arguments = ["s_server", "-accept", "127.0.0.1:\(port)", "-cert", certificate, "-key", key, "-www", "-quiet"]
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = FileHandle.nullDevice
-        try process.run()
+        // The shell ends the server when the other end of its input is closed, also when this process dies.
+        var ends: [Int32] = [-1, -1]
+        let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+        guard socketpair(AF_UNIX, kind, 0, &ends) == 0 else { throw SystemError.current("socketpair") }
+        life = FileDescriptor(owning: ends[0])
+        let input = FileDescriptor(owning: ends[1])
+        process = try TLSServer.spawn(
+            [
+                "sh", "-c", "openssl \"$@\" & read -r line; kill $!; wait", "sh", "s_server", "-accept",
+                "127.0.0.1:\(port)", "-cert", certificate, "-key", key, "-www", "-quiet",
+            ], input: input)
     }
 
     deinit {
-        process.terminate()
-        process.waitUntilExit()
+        life.closeNow()
+        _ = try? Subprocess.wait(process)
     }
 
-    private static func run(_ arguments: [String]) throws {
-        let openssl = Process()
-        openssl.executableURL = URL(filePath: "/usr/bin/openssl")
-        openssl.arguments = arguments
-        openssl.standardError = FileHandle.nullDevice
-        try openssl.run()
-        openssl.waitUntilExit()
-        try #require(openssl.terminationStatus == 0)
+    private static func spawn(_ arguments: [String], input: FileDescriptor? = nil) throws -> Int32 {
+        let null = try FileDescriptor.open("/dev/null", .readWrite)
+        var options = Subprocess.Options()
+        options.descriptors = [
+            (child: 0, parent: (input ?? null).raw), (child: 1, parent: null.raw), (child: 2, parent: null.raw),
+        ]
+        return try Subprocess.spawn(arguments[0], arguments, options)
     }
 
     /// The status of an answer; the server is given time to start.
@@ -52,8 +60,8 @@ private final class TLSServer {
         while true {
             do throws(StoreError) {
                 return try await client.send(HTTPRequest(.get, "https://127.0.0.1:\(port)/")).head.status
-            } catch where error.message.contains("connect to") {
-                guard process.isRunning else { throw error }
+            } catch  where error.message.contains("connect to") {
+                // Not there yet; a test's time limit ends what never comes.
                 do { try await Task.sleep(for: .milliseconds(20)) } catch { throw StoreError(.cancelled, message: "") }
             }
         }

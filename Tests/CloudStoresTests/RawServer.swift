@@ -75,6 +75,8 @@ final class RawServer: Sendable {
             while true {
                 let connection = accept(socket, nil, nil)
                 guard connection >= 0 else { break }
+                // A child of another test may not keep it open.
+                _ = fcntl(connection, F_SETFD, FD_CLOEXEC)
                 let script = scripts[min(count, scripts.count - 1)]
                 count += 1
                 seen.withLock {

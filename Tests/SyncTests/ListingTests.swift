@@ -50,6 +50,22 @@ import Testing
         #expect(try rig.catalog.counts.indexed == 10)
     }
 
+    @Test(arguments: [1, 1200]) func namesWithoutATimeDoNotHideNewSessions(_ strangers: Int) async throws {
+        let rig = try Rig()
+        rig.bucket.addSessions(0..<2)
+        for number in 0..<strangers { rig.bucket.set("sessions/z\(number).fastshot", [1]) }
+        _ = try await rig.refresher.refresh(.full)
+        _ = rig.requests()
+        rig.bucket.addSessions(2..<3)
+        rig.bucket.set("sessions/zz.fastshot", [1])
+        let tail = try await rig.refresher.refresh(.tail)
+        #expect(try rig.catalog.entry(fileName: "zz.fastshot") != nil)
+        // Where they are many, only the complete listing finds what comes before them.
+        #expect(tail.added == (strangers == 1 ? 2 : 1))
+        #expect(rig.requests().count { $0 == "list sessions/" } == 1)
+        #expect(try await rig.refresher.refresh(.full).added == (strangers == 1 ? 0 : 1))
+    }
+
     @Test func pagesAreFollowedToTheEnd() async throws {
         let rig = try Rig(MemoryStore(pageLimit: 7))
         rig.bucket.addSessions(0..<50)

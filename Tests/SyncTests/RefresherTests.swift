@@ -130,6 +130,30 @@ import Testing
         #expect(try rig.catalog.counts.indexed == 50)
     }
 
+    @Test func damagedRowsAreLearntAgainFromWhereTheyCame() async throws {
+        let rig = try Rig()
+        rig.bucket.addSessions(0..<4, indexes: false)
+        rig.bucket.addSessions(2..<3)
+        rig.bucket.writeOverall(0..<4, metadata: true)
+        rig.bucket.addSessions(4..<5)
+        _ = try await rig.refresher.refresh(.tail)
+        #expect(try rig.catalog.counts.indexed == 5)
+        try runSQL(
+            rig.directory.path("meta_cache/catalog.sqlite"), "UPDATE detail SET name = 'x' WHERE id IN (2, 3, 5)")
+        #expect(try rig.catalog.validate().damaged == [2, 3, 5])
+        #expect(rig.deltas.withLock { $0.last }?.changed == [2, 3, 5])
+        let report = try await rig.refresher.refresh(.poll)
+        #expect(report.listedAll && report.overall == .unchanged)
+        for number in 0..<5 {
+            let id = try #require(try rig.entry(number)?.id)
+            #expect(try rig.catalog.metadata(id: id) == metadata(number))
+        }
+        #expect(try rig.catalog.validate().isSound)
+        _ = rig.requests()
+        _ = try await rig.refresher.refresh(.poll)
+        #expect(rig.requests() == ["get overall_meta.json"])
+    }
+
     @Test func whatAnotherProcessLearntIsTold() async throws {
         let rig = try Rig()
         rig.bucket.addSessions(0..<2)

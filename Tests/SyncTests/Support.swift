@@ -1,3 +1,4 @@
+import CSQLite
 import Catalog
 import Foundation
 import ObjectStore
@@ -98,6 +99,15 @@ extension MemoryStore {
         }
         set("overall_meta.json", OverallFile.encode(rows, lastUpdated: "2025-01-01T00:00:00"))
     }
+}
+
+/// Runs SQL on a database as another process would.
+func runSQL(_ path: String, _ sql: String) throws {
+    var database: OpaquePointer?
+    defer { sqlite3_close_v2(database) }
+    guard sqlite3_open_v2(path, &database, SQLITE_OPEN_READWRITE, nil) == SQLITE_OK,
+        sqlite3_exec(database, sql, nil, nil, nil) == SQLITE_OK
+    else { throw CocoaError(.fileWriteUnknown) }
 }
 
 /// Waits until something is so. The test's time limit ends a wait for what never comes.

@@ -75,7 +75,7 @@ public final class CephRGW: S3Server {
 
     /// Starts one more. It ends with the last reference.
     public init() throws {
-        directory = try TemporaryDirectory(below: "/tmp")
+        directory = try TemporaryDirectory()
         process = try ServerProcess(
             TestPython.interpreter(),
             [

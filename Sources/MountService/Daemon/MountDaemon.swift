@@ -34,15 +34,17 @@ public final class MountDaemon: Sendable {
 
     /// Runs a mount on the calling thread, which must not be one of Swift's pool, until it is unmounted. The signals of
     /// ``Signals/termination`` must be blocked.
-    /// - Parameter ready: called once the mount answers; on a first start the catalog is still empty.
+    /// - Parameters:
+    ///   - progress: called while a first start, which has no catalog yet, learns which sessions there are.
+    ///   - ready: called once the mount answers.
     /// - Throws: ``MountFailure`` when the mount does not come about. Afterwards nothing is left mounted.
     public static func run(
-        _ plan: MountPlan, ready: (_ mount: MountEntry, _ isFirstStart: Bool) -> Void
+        _ plan: MountPlan, progress: (FirstLook) -> Void, ready: (MountEntry) -> Void
     ) throws(MountFailure) {
         let registry = MountRegistry()
         try Mountpoint.prepare(plan.mountpoint, registry: registry, storeDirectory: plan.storeDirectory)
         let daemon = try MountDaemon(plan)
-        try daemon.serve(registry, ready)
+        try daemon.serve(registry, progress, ready)
     }
 
     private init(_ plan: MountPlan) throws(MountFailure) {
@@ -65,8 +67,9 @@ public final class MountDaemon: Sendable {
         var options = CacheOptions()
         options.maxBytes = plan.cacheLimit
         do throws(CacheError) {
+            // Without the retries of `plan.store`: a download repeats each range itself, from where it broke off.
             cache = try SessionCache(
-                directory: plan.cacheDirectory + "/sessions", catalog: catalog, store: plan.store,
+                directory: plan.cacheDirectory + "/sessions", catalog: catalog, store: plan.bodies,
                 operations: operations, options: options, onFactsChanged: { publisher.publish($0) })
         } catch {
             throw MountFailure(error)
@@ -106,13 +109,21 @@ public final class MountDaemon: Sendable {
     // MARK: Life
 
     private func serve(
-        _ registry: MountRegistry, _ ready: (MountEntry, Bool) -> Void
+        _ registry: MountRegistry, _ progress: (FirstLook) -> Void, _ ready: (MountEntry) -> Void
     ) throws(MountFailure) {
         let isFirstStart = refresher.status.lastSuccess == nil
-        let server: WorkerThread = WorkerThread(name: "fuse-loop") { [self] in
+        let server = WorkerThread(name: "fuse-loop") { [self] in
             session.run()
             unmounted.open(())
             Signals.raise(SIGTERM)
+        }
+        let refreshing = Task {
+            if plan.pollInterval > 0 {
+                await refresher.run()
+            } else {
+                // Once at the start; afterwards only when it is asked for. A failure is in the refresher's status.
+                _ = try? await refresher.refresh(.tail)
+            }
         }
         var control: ControlServer?
         let entry: MountEntry
@@ -124,7 +135,9 @@ public final class MountDaemon: Sendable {
             let api = ControlAPI(operations: operations, handlers: controlHandlers())
             control = try startControl(registry.socketPath(mountpoint: plan.mountpoint), api)
             entry = try register(registry)
+            if isFirstStart { try awaitFirstLook(progress) }
         } catch {
+            refreshing.cancel()
             control?.stopNow()
             try? session.unmount(lazily: true)
             server.join()
@@ -132,9 +145,8 @@ public final class MountDaemon: Sendable {
             throw error
         }
         phase.withLock { $0 = .ready }
-        ready(entry, isFirstStart)
+        ready(entry)
         ServiceNotification.ready("\(plan.store.location) at \(plan.mountpoint)")
-        let refreshing = Task { await refresher.run() }
         let housekeeping = Task { await keepSmall() }
 
         stopOnSignals()
@@ -147,13 +159,32 @@ public final class MountDaemon: Sendable {
         if let control { waitFor { await control.stop() } }
     }
 
+    /// A first start knows nothing: an empty directory would say that there are no sessions. So the command waits until
+    /// the listing is there, but not for the metadata, and fails when the store refuses.
+    private func awaitFirstLook(_ progress: (FirstLook) -> Void) throws(MountFailure) {
+        let began = Timestamp.monotonic
+        while true {
+            let status = refresher.status
+            if status.lastSuccess != nil || status.isListed { return }
+            if let error = status.lastError {
+                throw MountFailure("\(plan.store.location): \(error)", ExitCode(error))
+            }
+            let waited = Timestamp.monotonic.seconds(since: began)
+            guard waited < 60 else { return }
+            progress(FirstLook(step: status.phase, completed: status.completed, total: status.total, seconds: waited))
+            usleep(waited < 1 ? 1000 : 50_000)
+        }
+    }
+
     /// Start-up and refreshes use memory that the time between them does not need.
     private func keepSmall() async {
         var trimmedAfter: Timestamp?
         while !Task.isCancelled {
             try? await Task.sleep(nanoseconds: 1_000_000_000)
             let status = refresher.status
-            guard !status.isRunning, let finished = status.lastReport == nil ? nil : status.lastSuccess else { continue }
+            guard !status.isRunning, let finished = status.lastReport == nil ? nil : status.lastSuccess else {
+                continue
+            }
             if trimmedAfter == nil { Memory.releaseText() }
             // Most refreshes find nothing and leave nothing behind.
             if trimmedAfter == nil || status.lastReport?.overall != .unchanged, trimmedAfter != finished {
@@ -205,6 +236,7 @@ public final class MountDaemon: Sendable {
     /// - Returns: bytes freed.
     private func clean(_ registry: MountRegistry, _ entry: MountEntry) -> UInt64 {
         cache.shutdown()
+        waitFor { [cache] in await cache.drain() }
         defer { catalog.close() }
         let policy = chosenPolicy.withLock { $0 }
         // Another mount may live on the same cache; its bodies are not ours to take.
@@ -219,6 +251,18 @@ public final class MountDaemon: Sendable {
         }
         return freed
     }
+}
+
+/// How far a first start has come with learning which sessions there are.
+public struct FirstLook: Sendable, Equatable {
+    /// The step, in words.
+    public var step: String
+    /// Sessions or requests done, and of how many where that is known.
+    public var completed: UInt64
+    /// Of how many, where known.
+    public var total: UInt64?
+    /// Seconds since it began.
+    public var seconds: Double
 }
 
 /// Carries changes of the catalog to those who hold something of it: the cache and the kernel.

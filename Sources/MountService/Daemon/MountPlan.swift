@@ -6,6 +6,8 @@ internal import Platform
 public struct MountPlan: Sendable {
     /// The bucket, with retries and metrics around it.
     public var store: any ObjectStore
+    /// The bucket without the retries, for downloads, which have their own.
+    public var bodies: any ObjectStore
     /// Requests made to the store so far.
     public var requests: @Sendable () -> UInt64
     /// The directory of a directory store; nil for others.
@@ -34,6 +36,7 @@ public struct MountPlan: Sendable {
     public init(_ settings: StoreSettings, mountpoint: String, passthrough: Bool) throws(MountFailure) {
         let opened = try OpenedStore(settings)
         store = opened.store
+        bodies = opened.unretried
         requests = { opened.requests }
         if case .directory(let path) = settings.location { storeDirectory = path }
         self.mountpoint = mountpoint
@@ -50,9 +53,12 @@ public struct MountPlan: Sendable {
 
 /// Why a mount did not come about, or ended badly: words for the user and the command's exit code.
 public struct MountFailure: Error, Sendable, Equatable, CustomStringConvertible {
+    /// What failed, on what, and what to do.
     public let description: String
+    /// What the command ends with.
     public let exitCode: ExitCode
 
+    /// A failure by its words.
     public init(_ description: String, _ exitCode: ExitCode = .failed) {
         self.description = description
         self.exitCode = exitCode

@@ -9,6 +9,8 @@ public struct OpenedStore: Sendable {
     /// The provider's own client, for `sessionfs check`.
     let provider: any ObjectStore
     private let metered: MeteredStore
+    /// The same without retries.
+    public var unretried: any ObjectStore { metered }
 
     /// Makes the client; no request is made.
     public init(_ settings: StoreSettings) throws(MountFailure) {

@@ -14,7 +14,9 @@ enum S3Opening {
             var configuration = S3Configuration(bucket: bucket, prefix: prefix)
             configuration.endpoint = settings.endpoint
             configuration.region = settings.region
-            if configuration.endpoint == nil { configuration.endpoint = try AWSEndpoint.resolve(profile: settings.profile) }
+            if configuration.endpoint == nil {
+                configuration.endpoint = try AWSEndpoint.resolve(profile: settings.profile)
+            }
             if configuration.region == nil { configuration.region = try AWSRegion.resolve(profile: settings.profile) }
             configuration.addressing =
                 switch settings.addressing {

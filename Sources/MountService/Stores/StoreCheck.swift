@@ -52,10 +52,12 @@ public enum StoreCheck {
             switch report.overall {
             case .missing:
                 findings.append(
-                    StoreFinding("overall file", .warning, "overall_meta.json is missing; sessions are found by listing"))
+                    StoreFinding(
+                        "overall file", .warning, "overall_meta.json is missing; sessions are found by listing"))
             case .damaged(let reason):
                 findings.append(
-                    StoreFinding("overall file", .warning, "overall_meta.json is damaged (\(reason)); listings make up for it"))
+                    StoreFinding(
+                        "overall file", .warning, "overall_meta.json is damaged (\(reason)); listings make up for it"))
             case .changed, .unchanged: break
             }
             return findings + (try catalog(view))

@@ -73,7 +73,7 @@ public final class StoreView: Sendable {
             var options = CacheOptions()
             options.maxBytes = settings.cacheLimit
             cache = try SessionCache(
-                directory: settings.cacheDirectory + "/sessions", catalog: catalog, store: store.store,
+                directory: settings.cacheDirectory + "/sessions", catalog: catalog, store: store.unretried,
                 operations: operations, options: options, onFactsChanged: { _ in })
             body = try cache.open(entry.id)
         } catch {
