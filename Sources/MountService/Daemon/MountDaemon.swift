@@ -176,7 +176,9 @@ public final class MountDaemon: Sendable {
             guard waited < 60 else { return }
             // A look that is soon over is not reported: telling would take longer than looking.
             if waited > 0.3 {
-                progress(FirstLook(step: status.phase, completed: status.completed, total: status.total, seconds: waited))
+                progress(
+                    FirstLook(
+                        step: status.phase, completed: status.completed, total: status.total, seconds: waited))
             }
             usleep(waited < 0.3 ? 1000 : 50_000)
         }
