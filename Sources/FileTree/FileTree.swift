@@ -148,6 +148,12 @@ public final class FileTree: Sendable {
         handles.withLock { $0.files.removeValue(forKey: handle) }?.close()
     }
 
+    /// Makes open bodies fail of which the catalog names another version now.
+    func checkVersions(_ isChanged: (Int64) -> Bool) {
+        let open = handles.withLock { $0.files.values.compactMap { $0 as? BodyFile } }
+        for file in open where isChanged(file.body.id) { file.checkVersion(sources.catalog) }
+    }
+
     /// How many files are open.
     public var openFiles: Int { handles.withLock { $0.files.count } }
 

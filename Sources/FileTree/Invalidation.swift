@@ -15,6 +15,12 @@ extension FileTree {
     /// What a change of the catalog makes stale. The directories' own modification time moves on.
     public func invalidations(for delta: CatalogDelta) -> [Invalidation] {
         if !delta.isEmpty { listingChanged.withLock { $0 = .now } }
+        if delta.reset {
+            checkVersions { _ in true }
+        } else if !delta.changed.isEmpty {
+            let changed = Set(delta.changed)
+            checkVersions { changed.contains($0) }
+        }
         var stale: [Invalidation] = []
         stale.reserveCapacity(delta.removed.count * 2 + delta.changed.count * 2 + 2)
         for item in delta.removed {

@@ -2,6 +2,7 @@ internal import Catalog
 internal import Platform
 internal import SessionCache
 internal import SessionFormat
+internal import Synchronization
 
 /// Turns a failure of the catalog into one of the tree.
 func reading<Result>(_ body: () throws(CatalogError) -> Result) throws(FileSystemError) -> Result {
@@ -122,18 +123,32 @@ enum SessionAttribute: String, CaseIterable {
 }
 
 /// An open body: the cache's, in the tree's words.
-struct BodyFile: OpenFile {
+final class BodyFile: OpenFile {
     let body: OpenBody
+    private let isSuperseded = Atomic<Bool>(false)
+
+    init(body: OpenBody) { self.body = body }
 
     var caching: PageCaching {
         if let file = body.complete { .local(file) } else { .keep }
     }
 
+    /// The kernel's pages of an inode are shared by all who have it open: once the catalog names another version, reads
+    /// of this one would fill them with bytes that later readers take for the new one's.
+    func checkVersion(_ catalog: Catalog) {
+        guard let entry = try? catalog.entry(id: body.id), !body.isCurrent(for: entry) else { return }
+        isSuperseded.store(true, ordering: .releasing)
+    }
+
     func read(at offset: UInt64, count: Int, reply: @escaping ReadReply) {
-        body.read(at: offset, count: count) { result in
+        body.read(at: offset, count: count) { [self] result in
             switch result {
             case .success(.file(let file, let offset, let count)):
-                reply(.success(.file(file, offset: offset, count: count)))
+                if isSuperseded.load(ordering: .acquiring) {
+                    reply(.failure(FileSystemError(.changed, "the session was replaced since it was opened")))
+                } else {
+                    reply(.success(.file(file, offset: offset, count: count)))
+                }
             case .failure(let error): reply(.failure(FileSystemError(error)))
             }
         }

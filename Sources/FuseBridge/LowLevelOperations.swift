@@ -69,7 +69,7 @@ func lowLevelOperations() -> fuse_lowlevel_ops {
         withBridge(request) { bridge throws(FileSystemError) in
             if let handle = info?.pointee.fh {
                 bridge.tree.close(handle)
-                bridge.passthrough.close(inode: inode)
+                bridge.passthrough.close(inode: inode, handle: handle)
             }
             fuse_reply_err(request, 0)
         }
@@ -254,23 +254,27 @@ private func open(
     info?.pointee.fh = opened.handle
     // Nothing is written, so a close has nothing to report.
     info?.pointee.noflush = 1
-    var backing: Int32?
+    var local: FileDescriptor?
+    var route = Passthrough.Route.direct
     switch opened.file.caching {
-    case .direct: info?.pointee.direct_io = 1
-    case .keep:
-        info?.pointee.keep_cache = 1
-        backing = bridge.passthrough.open(inode: inode, file: nil)
+    case .direct: break
     case .local(let file):
-        info?.pointee.keep_cache = 1
-        backing = bridge.passthrough.open(inode: inode, file: file)
+        local = file
+        fallthrough
+    case .keep:
+        route = bridge.passthrough.open(inode: inode, handle: opened.handle, file: local)
     }
     let answer = {
         if fuse_reply_open(request, info) != 0 { bridge.abandon(opened.handle, inode) }
     }
-    if let backing {
-        withReplyPatch(.open(backing: backing), answer)
-    } else {
+    switch route {
+    case .direct:
+        info?.pointee.direct_io = 1
         answer()
+    case .pages:
+        info?.pointee.keep_cache = 1
+        answer()
+    case .backing(let id): withReplyPatch(.open(backing: id), answer)
     }
 }
 

@@ -7,7 +7,7 @@ internal import Platform
 /// session's own write function. Needs CAP_SYS_ADMIN; without it everything works as before, with copies.
 ///
 /// An inode is open either through the page cache or through one backing file, never both (the kernel answers EIO),
-/// so a change of mode waits until no file of the inode is open.
+/// so a change of mode waits until no file of the inode is open. Past both, direct reads are always possible.
 final class Passthrough: Sendable {
     let wanted: Bool
     private let state = Guarded(State())
@@ -16,6 +16,8 @@ final class Passthrough: Sendable {
         var enabled = false
         var device: Int32 = -1
         var inodes: [UInt64: InodeState] = [:]
+        /// Handles that were opened past the state of their inode.
+        var direct: Set<UInt64> = []
     }
     private struct InodeState {
         var opens: Int
@@ -26,6 +28,12 @@ final class Passthrough: Sendable {
         let id: Int32
         /// Held so that the version that the kernel reads is the one the handles were given.
         let file: FileDescriptor
+
+        /// A replaced session's body is another file.
+        func isSameFile(as other: FileDescriptor?) -> Bool {
+            guard let other, let mine = try? file.status(), let theirs = try? other.status() else { return false }
+            return mine.inode == theirs.inode && mine.device == theirs.device
+        }
     }
 
     init(wanted: Bool) { self.wanted = wanted }
@@ -37,16 +45,29 @@ final class Passthrough: Sendable {
     /// Whether passthrough was negotiated.
     var isEnabled: Bool { state.withLock { $0.enabled } }
 
+    /// How a file is opened.
+    enum Route: Equatable {
+        /// Through the kernel's page cache.
+        case pages
+        /// The kernel reads the backing file with this id.
+        case backing(Int32)
+        /// Every read comes here, beside a backing file of another version.
+        case direct
+    }
+
     /// Decides how an inode is opened and counts the opening.
-    /// - Parameter file: the whole body, or nil when only the page cache can serve it.
-    /// - Returns: the backing id for the OPEN reply, or nil to open through the page cache.
-    func open(inode: UInt64, file: FileDescriptor?) -> Int32? {
+    /// - Parameter file: the whole body, or nil when it is not there yet.
+    func open(inode: UInt64, handle: UInt64, file: FileDescriptor?) -> Route {
         state.withLock { state in
-            guard state.enabled else { return nil }
+            guard state.enabled else { return .pages }
             if var known = state.inodes[inode] {
+                guard known.backing.map({ $0.isSameFile(as: file) }) ?? true else {
+                    state.direct.insert(handle)
+                    return .direct
+                }
                 known.opens += 1
                 state.inodes[inode] = known
-                return known.backing?.id
+                return known.backing.map { .backing($0.id) } ?? .pages
             }
             var backing: Backing?
             if let file {
@@ -55,18 +76,18 @@ final class Passthrough: Sendable {
                     backing = Backing(id: id, file: file)
                 } else if errno == EPERM || errno == EOPNOTSUPP || errno == ENOTTY {
                     state.enabled = false
-                    return nil
+                    return .pages
                 }
             }
             state.inodes[inode] = InodeState(opens: 1, backing: backing)
-            return backing?.id
+            return backing.map { .backing($0.id) } ?? .pages
         }
     }
 
     /// Counts a closing; the last one frees the backing file.
-    func close(inode: UInt64) {
+    func close(inode: UInt64, handle: UInt64) {
         state.withLock { state in
-            guard var known = state.inodes[inode] else { return }
+            guard state.direct.remove(handle) == nil, var known = state.inodes[inode] else { return }
             known.opens -= 1
             if known.opens > 0 {
                 state.inodes[inode] = known

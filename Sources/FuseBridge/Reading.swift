@@ -97,7 +97,7 @@ extension FuseSession {
     /// The kernel gave up on an OPEN before it was answered: nobody will send a RELEASE.
     func abandon(_ handle: UInt64, _ inode: UInt64) {
         tree.close(handle)
-        passthrough.close(inode: inode)
+        passthrough.close(inode: inode, handle: handle)
     }
 }
 

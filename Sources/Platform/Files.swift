@@ -153,7 +153,10 @@ public enum Files {
     /// A fresh name beside `path`, hidden, that no reader takes for the file itself.
     public static func temporaryPath(beside path: String) -> String {
         let token = String(UInt64.random(in: .min ... .max), radix: 36)
-        return parentDirectory(path) + "/." + lastComponent(path).prefix(80) + "." + token + ".tmp"
+        // Cut by bytes, for the sum must stay a file name, and between characters, for it must stay UTF-8.
+        var name = lastComponent(path)[...]
+        while name.utf8.count > 80 { name.removeLast() }
+        return parentDirectory(path) + "/." + name + "." + token + ".tmp"
     }
 
     /// Bytes that an unprivileged user may still write on the path's filesystem; 0 when it cannot be told.

@@ -142,6 +142,8 @@ final class Download: Sendable {
 
     /// The body's size as far as is known now, in bytes.
     var size: UInt64 { state.withLock { $0.plan.size } }
+    /// The tag of the version that arrives: the store's word, before that the catalog's.
+    var etag: String? { state.withLock { $0.plan.version.map(\.etag) ?? firstETag } }
     /// The file, once it is whole, verified and recorded.
     var kept: FileDescriptor? { state.withLock { $0.kept } }
     var progress: CacheStatistics.InFlight {

@@ -1,3 +1,4 @@
+public import Catalog
 public import Platform
 internal import Synchronization
 
@@ -10,7 +11,7 @@ public enum BodyBytes: Sendable {
 /// A session's body opened for reading, of exactly one version. Closes itself when the last reference goes.
 public final class OpenBody: Sendable {
     enum Source {
-        case cached(FileDescriptor, size: UInt64)
+        case cached(FileDescriptor, size: UInt64, etag: String?)
         case arriving(Download, reader: UInt64)
         case closed
     }
@@ -33,7 +34,7 @@ public final class OpenBody: Sendable {
     /// The file when the body is whole and verified in the cache, for passthrough; nil while it is arriving.
     public var complete: FileDescriptor? {
         switch current {
-        case .cached(let file, _): file
+        case .cached(let file, _, _): file
         case .arriving(let download, _): download.kept
         case .closed: nil
         }
@@ -42,10 +43,23 @@ public final class OpenBody: Sendable {
     /// The size in bytes as known now: that of the catalog until the store has answered.
     public var size: UInt64 {
         switch current {
-        case .cached(_, let size): size
+        case .cached(_, let size, _): size
         case .arriving(let download, _): download.size
         case .closed: 0
         }
+    }
+
+    /// Whether these are the bytes of the version that the catalog names, as far as both sides know.
+    public func isCurrent(for entry: SessionEntry) -> Bool {
+        let etag: String?
+        switch current {
+        case .cached(_, _, let known): etag = known
+        case .arriving(let download, _): etag = download.etag
+        case .closed: return false
+        }
+        guard size == entry.size else { return false }
+        guard let etag, let named = entry.etag else { return true }
+        return etag == named
     }
 
     /// Reads bytes. Nothing waits: `reply` runs on the calling thread when the bytes are there or it is clear that
@@ -57,7 +71,7 @@ public final class OpenBody: Sendable {
         at offset: UInt64, count: Int, reply: @escaping @Sendable (Result<BodyBytes, CacheError>) -> Void
     ) {
         switch current {
-        case .cached(let file, let size):
+        case .cached(let file, let size, _):
             let start = min(offset, size)
             reply(.success(.file(file, offset: start, count: Int(min(UInt64(max(0, count)), size - start)))))
         case .arriving(let download, let reader): download.read(reader, at: offset, count: count, reply: reply)

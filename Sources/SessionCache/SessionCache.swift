@@ -74,7 +74,7 @@ public final class SessionCache: Sendable {
                 try retain(id)
                 state.withLock { $0.statistics.hits += 1 }
                 catalog.touchBody(id: id, at: .now)
-                return OpenBody(id: id, cache: self, source: .cached(file, size: body.size))
+                return OpenBody(id: id, cache: self, source: .cached(file, size: body.size, etag: body.etag))
             }
             if let (download, reader) = try join(entry, unless: ended) {
                 if options.startOnOpen { download.begin() }

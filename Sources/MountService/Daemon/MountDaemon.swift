@@ -117,7 +117,14 @@ public final class MountDaemon: Sendable {
             unmounted.open(())
             Signals.raise(SIGTERM)
         }
-        let refreshing = Task { await refresher.run() }
+        let refreshing = Task {
+            if plan.pollInterval > 0 {
+                await refresher.run()
+            } else {
+                // Once at the start; afterwards only when it is asked for. A failure is in the refresher's status.
+                _ = try? await refresher.refresh(.tail)
+            }
+        }
         var control: ControlServer?
         let entry: MountEntry
         do throws(MountFailure) {

@@ -35,7 +35,7 @@ enum Mountpoint {
                     "\(mountpoint) is mounted already: \(owner.store), process \(owner.pid). "
                         + "`sessionfs unmount \(mountpoint)` ends it.")
             }
-            guard access(mountpoint, F_OK) == -1, errno == ENOTCONN else {
+            guard isDead(mountpoint) else {
                 throw MountFailure("\(mountpoint) is mounted already (\(entry.source)), by another user or namespace")
             }
             do throws(SystemError) {
@@ -44,6 +44,17 @@ enum Mountpoint {
                 throw MountFailure("cannot clear the stale mount at \(mountpoint): \(error)", .denied)
             }
             Log("mount").warning("cleared the stale mount of a daemon that was killed", ["mountpoint": mountpoint])
+        }
+    }
+
+    /// Whether no daemon answers any more. Opening asks it; the attributes of the directory alone would come from the
+    /// kernel's cache, long after its death.
+    private static func isDead(_ mountpoint: String) -> Bool {
+        do throws(SystemError) {
+            _ = try FileDescriptor.open(mountpoint)
+            return false
+        } catch {
+            return error.code == ENOTCONN || error.code == ECONNABORTED
         }
     }
 }

@@ -1,0 +1,122 @@
+import Foundation
+import Platform
+import Testing
+
+/// The user of that name on every Debian.
+private let nobody: UInt32 = 65534
+
+/// Users without rights, and users that are not the owner. Run by root these tests act as `nobody`; run by anybody else
+/// they act as that user.
+@Suite(.timeLimit(.minutes(3))) struct PrivilegeTests {
+    /// A private world of an unprivileged user.
+    private final class Unprivileged {
+        let root = Scratch.path("user")
+        /// A copy: the build directory may not be open to everybody.
+        var program: String { root + "/sessionfs" }
+        var point: String { root + "/mnt" }
+
+        init() throws {
+            // Debian's udev rule makes it 0666; where there is no udev nobody did.
+            if geteuid() == 0, access("/dev/fuse", F_OK) == 0 { chmod("/dev/fuse", 0o666) }
+            for name in ["", "/home", "/mnt", "/run"] { try Files.makeDirectories(root + name) }
+            try FileManager.default.createDirectory(atPath: root + "/bucket", withIntermediateDirectories: false)
+            for folder in ["sessions", "meta_indexes"] { try Files.makeDirectories(root + "/bucket/" + folder) }
+            for key in try Fixture.keys() { try Files.replace(root + "/bucket/" + key, with: Fixture.read(key)) }
+            try FileManager.default.copyItem(atPath: MountWorld.program, toPath: program)
+            if geteuid() == 0 { #expect(Shell.run("chown", ["-R", "\(nobody):\(nobody)", root]).status == 0) }
+        }
+
+        deinit {
+            if MountTable.entry(at: point) != nil {
+                Issue.record("still mounted: \(point)")
+                try? MountTable.unmount(point, lazily: true)
+            }
+            try? Files.removeTree(root)
+        }
+
+        private var environment: [String: String] {
+            [
+                "PATH": "/usr/bin:/bin", "HOME": root + "/home", "XDG_RUNTIME_DIR": root + "/run", "LC_ALL": "C.UTF-8",
+                "SWIFT_BACKTRACE": "enable=no",
+            ]
+        }
+
+        /// Runs something as the user.
+        func run(_ program: String, _ arguments: [String]) -> CommandResult {
+            guard geteuid() == 0 else { return Shell.run(program, arguments, environment: environment) }
+            let identity = ["--reuid", "\(nobody)", "--regid", "\(nobody)", "--clear-groups"]
+            return Shell.run("setpriv", identity + [program] + arguments, environment: environment)
+        }
+    }
+
+    @Test func anybodyCanMount() throws {
+        let user = try Unprivileged()
+        let mounted = user.run(user.program, ["mount", "file://" + user.root + "/bucket", user.point])
+        try #require(mounted.status == 0, "\(mounted.errors)")
+        let refreshed = user.run(user.program, ["refresh", user.point])
+        #expect(refreshed.status == 0, "\(refreshed.errors)")
+        let listed = user.run("ls", ["-l", user.point + "/sessions"])
+        #expect(listed.output.split(separator: "\n").count == 38, "\(listed.errors)")
+        for name in try Fixture.names() {
+            let same = user.run("cmp", [user.point + "/sessions/" + name, user.root + "/bucket/sessions/" + name])
+            #expect(same.status == 0, "\(same.errors)")
+        }
+        let owners = user.run("stat", ["-c", "%u %a", user.point + "/sessions/" + (try Fixture.names()[0])])
+        #expect(owners.output == "\(geteuid() == 0 ? nobody : geteuid()) 444\n")
+        // Others stay outside, root included.
+        if geteuid() == 0 {
+            #expect(Posix.open(user.point + "/sessions") == EACCES)
+            let other = Shell.run("setpriv", ["--reuid", "1", "--regid", "1", "--clear-groups", "ls", user.point])
+            #expect(other.status != 0)
+            #expect(other.errors.contains("ermission denied"), "\(other.errors)")
+        }
+        let unmounted = user.run(user.program, ["unmount", user.point])
+        #expect(unmounted.status == 0, "\(unmounted.errors)")
+        #expect(MountTable.entry(at: user.point) == nil)
+    }
+
+    @Test func anybodyCanUnmountWithFusermount() throws {
+        let user = try Unprivileged()
+        for _ in 0..<2 {
+            let mounted = user.run(user.program, ["mount", "file://" + user.root + "/bucket", user.point])
+            try #require(mounted.status == 0, "\(mounted.errors)")
+            #expect(user.run("fusermount3", ["-u", user.point]).status == 0)
+            #expect(MountTable.entry(at: user.point) == nil)
+        }
+    }
+
+    @Test func aKilledDaemonOfAnybodyIsCleared() throws {
+        let user = try Unprivileged()
+        let url = "file://" + user.root + "/bucket"
+        try #require(user.run(user.program, ["mount", url, user.point]).status == 0)
+        let status = user.run(user.program, ["status", "--json", user.point])
+        let fields = try JSONSerialization.jsonObject(with: Data(status.output.utf8)) as? [String: Any]
+        let daemon = Int32(try #require(fields?["pid"] as? Int))
+        kill(daemon, SIGKILL)
+        while kill(daemon, 0) == 0 { usleep(10_000) }
+        let again = user.run(user.program, ["mount", url, user.point])
+        #expect(again.status == 0, "\(again.errors)")
+        #expect(user.run("ls", [user.point + "/sessions"]).output.split(separator: "\n").count == 37)
+        #expect(user.run(user.program, ["unmount", user.point]).status == 0)
+    }
+
+    /// `allow_other` is off; on request it opens the mount, to read.
+    @Test func othersEnterOnRequestOnly() throws {
+        try #require(geteuid() == 0, "this test acts as several users: run it as root")
+        try MountWorld.with(.directory, .fixture) { world in
+            chmod(world.root, 0o755)
+            let other = ["--reuid", "\(nobody)", "--regid", "\(nobody)", "--clear-groups", "cat", world.body(try Fixture.names()[0])]
+            try world.mount()
+            #expect(Shell.run("setpriv", other).status != 0)
+            try world.unmount()
+            try world.mount(["-o", "allow_other"])
+            let allowed = Shell.run("setpriv", other)
+            #expect(allowed.status == 0, "\(allowed.errors)")
+            // The cache and the socket stay closed.
+            let cache = Shell.run("setpriv", Array(other.dropLast(2)) + ["ls", try world.cacheDirectory()])
+            #expect(cache.status != 0)
+            let control = Shell.run("setpriv", Array(other.dropLast(2)) + ["ls", world.root + "/run/sessionfs"])
+            #expect(control.status != 0)
+        }
+    }
+}
