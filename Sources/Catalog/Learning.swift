@@ -11,6 +11,13 @@ internal import SessionFormat
 ///
 /// Metadata goes by the same rule: what was read from the index object stays until the row's `metadata` changes.
 extension Record {
+    /// Whether nothing says that the object is another than before, although its length and date may be the same. What
+    /// was unknown before says nothing.
+    func isSameVersion(as before: Record) -> Bool {
+        (before.etag == nil || etag == before.etag) && (before.md5 == nil || md5 == before.md5)
+            && (before.sha256 == nil || sha256 == before.sha256)
+    }
+
     /// Takes what the store says of the object.
     mutating func take(_ facts: ObjectFacts) {
         // Without tags, the length has to tell versions apart.

@@ -128,7 +128,7 @@ public struct CatalogDelta: Sendable, Equatable {
     public var added: [Item]
     /// Sessions that are gone.
     public var removed: [Item]
-    /// Sessions of which size, time, index or metadata is another now.
+    /// Sessions of which version, size, time, index or metadata is another now.
     public var changed: [Int64]
     /// The catalog was made anew or changed by another process: anything that was shown may be different now.
     public var reset: Bool

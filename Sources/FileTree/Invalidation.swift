@@ -9,6 +9,9 @@ public enum Invalidation: Sendable, Equatable {
     case name(String, in: Inode)
     /// A file's attributes and pages.
     case contents(Inode)
+    /// The same of all rows of a slot, from 1 to the last. A name of one that is gone is looked up again when the
+    /// kernel finds it stale.
+    case allContents(Inode.Slot, last: Int64)
 }
 
 extension FileTree {
@@ -34,6 +37,11 @@ extension FileTree {
         for id in delta.changed {
             stale.append(.contents(Inode(slot: .body, row: id)))
             stale.append(.contents(Inode(slot: .index, row: id)))
+        }
+        // Nobody knows which: another process has made the change.
+        if delta.reset, let last = try? sources.catalog.lastID(), last > 0 {
+            stale.append(.allContents(.body, last: last))
+            stale.append(.allContents(.index, last: last))
         }
         // A changed size or date is part of a cached listing too, and a new index adds a name to meta_indexes.
         if !delta.isEmpty {

@@ -20,7 +20,7 @@ import Testing
             #expect(Set(try world.sessions().map { Array($0.utf8) }) == Set(names.map { Array($0.utf8) }))
             for key in try Fixture.keys() {
                 let object = try Fixture.read(key)
-                #expect(try Files.read(world.point + "/" + key) == object, "\(key)")
+                #expect(try Noise.same(Files.read(world.point + "/" + key), object), "\(key)")
                 #expect(try Files.status(world.point + "/" + key)?.size == UInt64(object.count), "\(key)")
             }
             #expect(try Files.names(in: world.point + "/meta_indexes").count == 37)

@@ -32,7 +32,7 @@ import Testing
             try world.mount(["-o", "poll_interval=1h"])
             let names = try Fixture.names()
             #expect(Shell.run("ls", ["-l", world.point + "/sessions", world.point + "/meta_indexes"]).status == 0)
-            #expect(try Files.read(world.body(names[5])) == Fixture.read("sessions/" + names[5]))
+            #expect(try Noise.same(Files.read(world.body(names[5])), Fixture.read("sessions/" + names[5])))
             try world.bucket.put("sessions/" + Self.newName, "{}")
             try world.bucket.put("meta_indexes/20250901000000_new.meta.json", #"{"metadata": {"name": "brand new"}}"#)
             try world.bucket.remove("sessions/" + names[0])
@@ -62,7 +62,8 @@ import Testing
                 }
                 for _ in 0..<2 {
                     let bytes = try Files.read(world.body(name))
-                    #expect(bytes == [UInt8](repeating: value, count: 300_000), "\(value): \(Set(bytes)), \(bytes.count)")
+                    let isRight = Noise.same(bytes, [UInt8](repeating: value, count: 300_000))
+                    #expect(isRight, "\(value): \(Set(bytes)), \(bytes.count)")
                 }
             }
         }
@@ -73,7 +74,7 @@ import Testing
             try world.mount(["-o", "poll_interval=1h"])
             let name = try #require(SessionName(fileName: Fixture.names()[2]))
             let path = world.point + "/" + name.indexKey
-            #expect(try Files.read(path) == Fixture.read(name.indexKey))
+            #expect(try Noise.same(Files.read(path), Fixture.read(name.indexKey)))
             let text = #"{"metadata": {"name": "edited"}}"#
             try world.bucket.put(name.indexKey, text)
             try world.refresh()
@@ -86,7 +87,7 @@ import Testing
         try MountWorld.with(.directory, .fixture) { world in
             try world.mount(["-o", "poll_interval=1h"])
             let path = world.point + "/overall_meta.json"
-            #expect(try Files.read(path) == Fixture.read("overall_meta.json"))
+            #expect(try Noise.same(Files.read(path), Fixture.read("overall_meta.json")))
             let rows = OverallFile.encode([], lastUpdated: "2025-08-01T00:00:00")
             try world.bucket.put("overall_meta.json", rows)
             try world.refresh()
@@ -119,14 +120,14 @@ import Testing
             for (file, expected) in [(removed, original[0]), (replaced, original[1])] {
                 do throws(SystemError) {
                     let rest = try file.read(at: 1000, count: expected.count)
-                    #expect(rest == Array(expected.dropFirst(1000)))
+                    #expect(Noise.same(rest, Array(expected.dropFirst(1000))))
                 } catch {
                     #expect(error.code == ESTALE || error.code == ENOENT, "\(error)")
                 }
             }
             removed.closeNow()
             replaced.closeNow()
-            #expect(try Files.read(world.body(names[1])) == other)
+            #expect(Noise.same(try Files.read(world.body(names[1])), other))
         }
     }
 
@@ -139,7 +140,7 @@ import Testing
             let names = try Fixture.names()
             for point in [world.point, other] {
                 #expect(Shell.run("ls", ["-l", point + "/sessions", point + "/meta_indexes"]).status == 0)
-                #expect(try Files.read(point + "/sessions/" + names[4]) == Fixture.read("sessions/" + names[4]))
+                #expect(try Noise.same(Files.read(point + "/sessions/" + names[4]), Fixture.read("sessions/" + names[4])))
             }
             try world.bucket.remove("sessions/" + names[0])
             try world.bucket.put("sessions/" + Self.newName, "{}")
@@ -157,7 +158,7 @@ import Testing
             }
             try world.unmount()
             #expect(try world.sessions(other) == expected)
-            #expect(try Files.read(other + "/sessions/" + names[7]) == Fixture.read("sessions/" + names[7]))
+            #expect(try Noise.same(Files.read(other + "/sessions/" + names[7]), Fixture.read("sessions/" + names[7])))
         }
     }
 

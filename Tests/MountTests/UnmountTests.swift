@@ -26,7 +26,7 @@ import Testing
             try world.mount()
             let daemon = try world.daemon()
             let name = try Fixture.names()[0]
-            #expect(try Files.read(world.body(name)) == Fixture.read("sessions/" + name))
+            #expect(try Noise.same(Files.read(world.body(name)), Fixture.read("sessions/" + name)))
             let cache = try world.cacheDirectory()
             try world.eventually("the body is cached") { try world.status().number("cache.bodies") == 1 }
             try way.end(world, daemon)
@@ -66,7 +66,7 @@ import Testing
             if policy == .keep {
                 try world.mount(learnt: false)
                 #expect(ExtendedAttributes.value("user.sessionfs.state", of: world.body(name)) == "cached")
-                #expect(try Files.read(world.body(name)) == Fixture.read("sessions/" + name))
+                #expect(try Noise.same(Files.read(world.body(name)), Fixture.read("sessions/" + name)))
                 #expect(try world.status().number("cache.hits") == 1)
                 try world.unmount(nil, ["--purge"])
             }
@@ -128,7 +128,7 @@ import Testing
                 let daemon = try world.daemon()
                 #expect(try world.sessions() == names)
                 let name = names[round]
-                #expect(try Files.read(world.body(name)) == Fixture.read("sessions/" + name))
+                #expect(try Noise.same(Files.read(world.body(name)), Fixture.read("sessions/" + name)))
                 if round % 3 == 0 { try world.unmount() } else { #expect(Shell.run("umount", [world.point]).status == 0) }
                 try world.eventuallyGone(daemon)
             }
@@ -146,13 +146,13 @@ import Testing
             #expect(try world.mountCount() == 2)
             for name in names {
                 let expected = try Fixture.read("sessions/" + name)
-                #expect(try Files.read(world.body(name)) == expected)
-                #expect(try Files.read(other + "/sessions/" + name) == expected)
+                #expect(Noise.same(try Files.read(world.body(name)), expected))
+                #expect(Noise.same(try Files.read(other + "/sessions/" + name), expected))
             }
             // The first to go leaves the other its cache.
             try world.unmount()
             #expect(ExtendedAttributes.value("user.sessionfs.state", of: other + "/sessions/" + names[0]) == "cached")
-            #expect(try Files.read(other + "/sessions/" + names[0]) == Fixture.read("sessions/" + names[0]))
+            #expect(try Noise.same(Files.read(other + "/sessions/" + names[0]), Fixture.read("sessions/" + names[0])))
             try world.unmount(other)
             #expect(try Files.names(in: world.cacheDirectory() + "/sessions").isEmpty)
         }

@@ -38,7 +38,8 @@ struct S3Diagnosis {
     }
 
     private mutating func add(_ name: String, _ error: StoreError) {
-        add(name, .error, error.description, advice: S3Advice.about(error, isAWS: store.endpoint.isAWS))
+        let advice = S3Advice.about(error, isAWS: store.endpoint.isAWS)
+        findings.append(StoreFinding(name, .error, error.description, advice: advice, kind: error.kind))
     }
 
     // MARK: Connection

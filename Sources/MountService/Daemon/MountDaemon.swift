@@ -76,6 +76,9 @@ public final class MountDaemon: Sendable {
         }
         var refreshing = RefresherOptions()
         refreshing.pollInterval = plan.pollInterval
+        // Who asks for few looks does not want the other kinds of look more often.
+        refreshing.tailInterval = max(refreshing.tailInterval, plan.pollInterval)
+        refreshing.reconcileInterval = max(refreshing.reconcileInterval, plan.pollInterval)
         refresher = Refresher(
             store: plan.store, catalog: catalog, cacheDirectory: plan.cacheDirectory, operations: operations,
             options: refreshing, publish: { publisher.publish($0) })
