@@ -93,6 +93,7 @@ let package = Package(
                 "CSQLite",
             ]),
         tests("FuseBridgeTests", ["FuseBridge", "FileTree"]),
-        tests("MountTests", ["sessionfs", "SessionFormat", "Digests", "JSON", "Platform", "TestSupport"]),
+        tests("MountTests", ["sessionfs", "Platform", "TestSupport"]),
+        tests("DocsTests", ["sessionfs", "MountService", "FuseBridge", "FileTree"]),
     ]
 )

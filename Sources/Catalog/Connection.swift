@@ -14,6 +14,9 @@ final class Connection: @unchecked Sendable {
     /// Page cache per connection, in KiB.
     private static let cacheSize = 2048
 
+    /// A power cut may lose the last transactions, never the consistency; all of it can be learnt again.
+    static let durability = "PRAGMA synchronous=NORMAL"
+
     private static let configured: Bool = sfs_sqlite_no_memory_statistics() == SQLITE_OK
 
     /// Opens an existing database file; an empty file is an empty database.
@@ -31,10 +34,9 @@ final class Connection: @unchecked Sendable {
         statements = Array(repeating: nil, count: Query.allCases.count)
         sqlite3_extended_result_codes(opened, 1)
         sqlite3_busy_timeout(opened, Connection.busyTimeout)
-        // NORMAL: a power cut may lose the last transactions, never the consistency; all of it can be learnt again.
         try execute(
             """
-            PRAGMA cache_size=-\(Connection.cacheSize); PRAGMA temp_store=FILE; PRAGMA synchronous=NORMAL;
+            PRAGMA cache_size=-\(Connection.cacheSize); PRAGMA temp_store=FILE; \(Connection.durability);
             PRAGMA journal_size_limit=4194304; PRAGMA secure_delete=OFF; PRAGMA trusted_schema=OFF;
             PRAGMA cell_size_check=ON;
             """)

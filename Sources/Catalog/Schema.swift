@@ -18,6 +18,10 @@ enum Schema {
                 "made by a newer sessionfs (schema \(found), known \(version)); use another cache directory")
         }
         guard found < version else { return }
+        // Until the first checkpoint, which is durable again, a new database is a header and a log whose every page has
+        // a checksum. A power cut before that leaves a file that is empty or no database, and it is made anew.
+        if found == 0 { try connection.execute("PRAGMA synchronous=OFF") }
+        defer { if found == 0 { try? connection.execute(Connection.durability) } }
         // The pragma answers with the mode it reached; where shared memory is not possible that is not WAL, and
         // readers then wait for the writer.
         _ = try connection.once("PRAGMA journal_mode=WAL") { statement throws(CatalogError) in try statement.step() }

@@ -18,12 +18,17 @@ public struct StoreFinding: Sendable, Equatable {
     public var message: String
     /// What the user can do about it.
     public var advice: String?
+    /// What kind of failure an error is, where a store reported it: decides the exit code.
+    public var kind: StoreError.Kind?
 
     /// Makes the value from its parts.
-    public init(_ name: String, _ level: Level, _ message: String, advice: String? = nil) {
+    public init(
+        _ name: String, _ level: Level, _ message: String, advice: String? = nil, kind: StoreError.Kind? = nil
+    ) {
         self.name = name
         self.level = level
         self.message = message
         self.advice = advice
+        self.kind = kind
     }
 }

@@ -60,8 +60,9 @@ public enum Files {
 
     /// Replaces a file so that after a crash either the old or the new contents are there, whole: temporary file in
     /// the same directory, write, check length, fsync, rename, fsync the directory.
+    /// - Parameter durably: false leaves out both fsyncs, for files that mean nothing after a restart of the machine.
     public static func replace(
-        _ path: String, with bytes: [UInt8], permissions: UInt32 = 0o600
+        _ path: String, with bytes: [UInt8], permissions: UInt32 = 0o600, durably: Bool = true
     ) throws(SystemError) {
         let temporary = temporaryPath(beside: path)
         do throws(SystemError) {
@@ -70,8 +71,12 @@ public enum Files {
             guard try file.size() == UInt64(bytes.count) else {
                 throw SystemError(code: EIO, operation: "write", subject: temporary)
             }
-            try file.synchronize()
-            try rename(temporary, to: path)
+            if durably {
+                try file.synchronize()
+                try rename(temporary, to: path)
+            } else {
+                try retryingInterrupts("rename", path) { Glibc.rename(temporary, path) }
+            }
         } catch {
             unlink(temporary)
             throw error

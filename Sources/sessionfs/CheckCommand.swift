@@ -25,7 +25,12 @@ enum CheckCommand {
                 if let advice = finding.advice { Output.write("         -> \(Output.plain(advice))\n") }
             }
         }
-        return failed ? .failed : .done
+        return findings.first { $0.level == .error }.map(exitCode) ?? .done
+    }
+
+    /// The first error decides: what comes behind it follows from it.
+    private static func exitCode(_ error: StoreFinding) -> ExitCode {
+        error.kind.map { ExitCode(StoreError($0, message: error.message)) } ?? .failed
     }
 
     private static func json(_ finding: StoreFinding) -> JSONValue {

@@ -1,11 +1,8 @@
 import Catalog
 import Control
-import Glibc
 import JSON
 import MountService
-import ObjectStore
 import Platform
-import SampleStore
 import Sync
 
 /// The STORE argument: a URL, a section's name, or a mounted directory.
@@ -142,119 +139,5 @@ enum InfoCommand {
         }
         throw MountFailure(
             mounts.isEmpty ? "nothing is mounted; --store looks in a bucket" : "no such session: \(name)")
-    }
-}
-
-/// `sessionfs get STORE NAME`.
-enum GetCommand {
-    static let spec = CommandSpec(
-        name: "get", summary: "download a session, verified",
-        positionals: [PositionalSpec("STORE", "the bucket"), PositionalSpec("NAME", "the session's name")],
-        options: [
-            .value("output", "o", "FILE", "where to; `-` is standard output; default: its name, here", kind: .file)
-        ])
-
-    static func run(_ arguments: ParsedArguments) throws(MountFailure) -> ExitCode {
-        let view = try StoreArgument.refreshed(arguments, arguments.positional("STORE"))
-        let name = arguments.positional("NAME") ?? ""
-        guard let entry = try view.entry(named: Files.lastComponent(name)) else {
-            throw MountFailure("no such session: \(name)")
-        }
-        let target = arguments.value("output") ?? entry.fileName
-        var progress = ProgressLine(quiet: arguments.flag("quiet"))
-        var done: UInt64 = 0
-        func advance(_ count: Int) {
-            done += UInt64(count)
-            progress.show(Output.plain(entry.fileName), completed: done, total: entry.size)
-        }
-        if target == "-" {
-            let output = FileDescriptor(owning: dup(1), path: "standard output")
-            try view.read(entry) { bytes throws(MountFailure) in
-                do throws(SystemError) { try output.append(bytes) } catch { throw MountFailure("\(error)") }
-                advance(bytes.count)
-            }
-        } else {
-            try save(view, entry, target, advance)
-        }
-        progress.clear()
-        return .done
-    }
-
-    /// Writes beside the target and renames, so that a failed download leaves nothing that looks whole.
-    private static func save(
-        _ view: StoreView, _ entry: SessionEntry, _ target: String, _ advance: (Int) -> Void
-    ) throws(MountFailure) {
-        let temporary = Files.temporaryPath(beside: target)
-        do throws(MountFailure) {
-            let file = try local { () throws(SystemError) in
-                try FileDescriptor.open(temporary, [.write, .exclusive], permissions: 0o644)
-            }
-            var offset: UInt64 = 0
-            try view.read(entry) { bytes throws(MountFailure) in
-                try local { () throws(SystemError) in try file.write(bytes, at: offset) }
-                offset += UInt64(bytes.count)
-                advance(bytes.count)
-            }
-            try local { () throws(SystemError) in
-                try file.synchronize()
-                try Files.rename(temporary, to: target)
-            }
-        } catch {
-            try? Files.remove(temporary)
-            throw error
-        }
-    }
-
-    private static func local<Result>(_ body: () throws(SystemError) -> Result) throws(MountFailure) -> Result {
-        do throws(SystemError) { return try body() } catch { throw MountFailure("\(error)") }
-    }
-}
-
-/// `sessionfs demo DIR`.
-enum DemoCommand {
-    static let spec = CommandSpec(
-        name: "demo", summary: "make a directory store of sample sessions",
-        positionals: [PositionalSpec("DIR", "a new or empty directory", kind: .directory)],
-        options: [
-            .value("count", nil, "N", "how many sessions; default 40"),
-            .value("key", nil, "KEY", "a FastShot key to obfuscate them with; default none"),
-        ])
-
-    static func run(_ arguments: ParsedArguments) throws(MountFailure) -> ExitCode {
-        let directory = Files.absolute(arguments.positional("DIR") ?? "")
-        var count = 40
-        if let text = arguments.value("count") {
-            guard let number = Int(text), (1...100_000).contains(number) else {
-                throw MountFailure("--count takes a number from 1 to 100000, not \(text)", .usage)
-            }
-            count = number
-        }
-        let key = arguments.value("key")
-        if let names = try? Files.names(in: directory), !names.isEmpty {
-            throw MountFailure("\(directory) is not empty")
-        }
-        do throws(SystemError) { try Files.makeDirectories(directory, permissions: 0o700) } catch {
-            throw MountFailure("\(error)", .denied)
-        }
-        let sessions = count
-        let summary = try waitFor { () async throws(MountFailure) in
-            do throws(StoreError) {
-                return try await SampleStore.generate(
-                    into: LocalDirectoryStore(directory: directory), count: sessions, key: key)
-            } catch {
-                throw MountFailure("\(error)")
-            }
-        }
-        if arguments.flag("json") {
-            Output.json(
-                .object([
-                    ("store", .string("file://" + directory)), ("sessions", .integer(Int64(summary.sessions))),
-                    ("bytes", .integer(Int64(summary.bytes))),
-                ]))
-        } else if !arguments.flag("quiet") {
-            Output.write(
-                "\(summary.sessions) sample sessions, \(Output.size(summary.bytes)), in file://\(directory)\n")
-        }
-        return .done
     }
 }

@@ -11,33 +11,45 @@ private final class TLSServer: Sendable {
     let certificate: String
     private let directory: TemporaryDirectory
     private let process: Int32
+    private let life: FileDescriptor
 
     init(name: String = "IP:127.0.0.1") throws {
         directory = try TemporaryDirectory()
         certificate = directory.path("certificate.pem")
         let key = directory.path("key.pem")
         let made = try Subprocess.wait(
-            TLSServer.openssl([
-                "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+            TLSServer.spawn([
+                "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                "-days", "2",
                 "-subj", "/CN=sessionfs test", "-addext", "subjectAltName=\(name)", "-keyout", key, "-out", certificate,
             ]))
         try #require(made == 0)
         port = try freePort()
-        process = try TLSServer.openssl([
-            "s_server", "-accept", "127.0.0.1:\(port)", "-cert", certificate, "-key", key, "-www", "-quiet",
-        ])
+        // The shell ends the server when the other end of its input is closed, also when this process dies.
+        var ends: [Int32] = [-1, -1]
+        let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+        guard socketpair(AF_UNIX, kind, 0, &ends) == 0 else { throw SystemError.current("socketpair") }
+        life = FileDescriptor(owning: ends[0])
+        let input = FileDescriptor(owning: ends[1])
+        process = try TLSServer.spawn(
+            [
+                "sh", "-c", "openssl \"$@\" & read -r line; kill $!; wait", "sh", "s_server", "-accept",
+                "127.0.0.1:\(port)", "-cert", certificate, "-key", key, "-www", "-quiet",
+            ], input: input)
     }
 
     deinit {
-        kill(process, SIGTERM)
+        life.closeNow()
         _ = try? Subprocess.wait(process)
     }
 
-    private static func openssl(_ arguments: [String]) throws -> Int32 {
+    private static func spawn(_ arguments: [String], input: FileDescriptor? = nil) throws -> Int32 {
         let null = try FileDescriptor.open("/dev/null", .readWrite)
         var options = Subprocess.Options()
-        options.descriptors = (0...2).map { (child: $0, parent: null.raw) }
-        return try Subprocess.spawn("openssl", ["openssl"] + arguments, options)
+        options.descriptors = [
+            (child: 0, parent: (input ?? null).raw), (child: 1, parent: null.raw), (child: 2, parent: null.raw),
+        ]
+        return try Subprocess.spawn(arguments[0], arguments, options)
     }
 
     /// The status of an answer; the server is given time to start.

@@ -120,4 +120,38 @@ import Testing
         #expect(server.requests[0].header("authorization")?.contains("/us-east-1/s3/") == true)
         #expect(server.requests[1].header("authorization")?.contains("/eu-west-3/s3/") == true)
     }
+
+    private func store(_ server: RawServer) throws -> S3Store {
+        try S3Store(
+            configuration: S3Configuration(bucket: "b", endpoint: server.url),
+            credentials: StaticCredentials.anonymous, http: HTTPClient())
+    }
+
+    @Test func readingIsTriedThoughListingIsRefused() async throws {
+        let denied = Array("<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>".utf8)
+        let server = try RawServer([
+            .request, .answer("403 Forbidden", body: denied),
+            .request, .answer("206 Partial Content", ["Content-Range: bytes 0-0/9"], body: [1]),
+        ])
+        let levels = levels(await (try store(server)).diagnose(write: false))
+        #expect(levels["bucket"] == .error)
+        #expect(levels["reading"] == .ok)
+    }
+
+    @Test func aServerWithoutConditionsIsAWarningAndIsCleanedUp() async throws {
+        let listing = Array("<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>".utf8)
+        let unknown = Array("<Error><Code>NotImplemented</Code><Message>no conditions</Message></Error>".utf8)
+        let server = try RawServer([
+            .request, .answer("200 OK", body: listing), .request, .answer("200 OK", body: listing),
+            .request, .answer("404 Not Found"),
+            .request, .answer("200 OK", ["ETag: \"a\""]), .request, .answer("501 Not Implemented", body: unknown),
+            .request, .answer("204 No Content"),
+        ])
+        let levels = levels(await (try store(server)).diagnose(write: true))
+        #expect(levels["writing"] == .ok)
+        #expect(levels["conditional writes"] == .warning)
+        #expect(levels["deleting"] == .ok)
+        let lines = server.requests.map(\.line)
+        #expect(lines.last == lines[3].replacing("PUT", with: "DELETE"))
+    }
 }

@@ -59,26 +59,12 @@ import Testing
         #expect(throws: StoreError.self) { try S3Endpoint(S3Configuration(bucket: "b", region: name)) }
     }
 
-    @Test func bucketAndPrefixComeFromAURL() throws {
-        #expect(try S3Configuration(url: "s3://b") == S3Configuration(bucket: "b"))
-        #expect(try S3Configuration(url: "s3://b/") == S3Configuration(bucket: "b"))
-        #expect(try S3Configuration(url: "s3://b/p/é q/") == S3Configuration(bucket: "b", prefix: "p/é q"))
-        #expect(try S3Configuration(url: "s3://b/p/é q/").location == "s3://b/p/é q")
-        for text in ["s3://", "s3:///x", "b", "http://b", "s3://a@b/x", "S3://b"] {
-            #expect(throws: StoreError.self) { try S3Configuration(url: text) }
-        }
-    }
-
-    @Test func theEnvironmentFillsWhatIsNotSet() {
-        let environment = [
-            "AWS_ENDPOINT_URL": "http://all", "AWS_ENDPOINT_URL_S3": "http://s3", "AWS_DEFAULT_REGION": "r1",
-            "AWS_REGION": "r2",
-        ]
-        let filled = S3Configuration(bucket: "b").filled { environment[$0] }
-        #expect(filled.endpoint == "http://s3")
-        #expect(filled.region == "r2")
-        let given = S3Configuration(bucket: "b", endpoint: "http://mine", region: "mine").filled { environment[$0] }
-        #expect(given.endpoint == "http://mine")
-        #expect(given.region == "mine")
+    @Test func slashesAroundThePrefixDoNotMatter() {
+        #expect(S3Configuration(bucket: "b", prefix: "/p/é q//") == S3Configuration(bucket: "b", prefix: "p/é q"))
+        #expect(S3Configuration(bucket: "b", prefix: "p/é q/").location == "s3://b/p/é q")
+        var bucket = S3Configuration(bucket: "b", prefix: "/")
+        #expect(bucket.location == "s3://b")
+        bucket.prefix = "q/"
+        #expect(bucket.location == "s3://b/q")
     }
 }

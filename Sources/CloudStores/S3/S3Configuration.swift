@@ -1,6 +1,3 @@
-public import ObjectStore
-internal import Platform
-
 /// Which bucket, and how to reach it.
 public struct S3Configuration: Sendable, Equatable {
     /// Where a bucket's name stands in a URL.
@@ -16,8 +13,8 @@ public struct S3Configuration: Sendable, Equatable {
 
     /// The bucket's name.
     public var bucket: String
-    /// Keys of the store begin with this and a slash, unless it is empty. Without slashes around.
-    public var prefix: String
+    /// Keys of the store begin with this and a slash, unless it is empty. Slashes around it are taken off.
+    public var prefix: String { didSet { prefix = Self.trimmed(prefix) } }
     /// `https://host[:port][/path]`; without a scheme HTTPS is meant. Nil is AWS.
     public var endpoint: String?
     /// Default `us-east-1`. When the store names another one for the bucket, that is used from then on.
@@ -35,30 +32,6 @@ public struct S3Configuration: Sendable, Equatable {
         self.endpoint = endpoint
         self.region = region
         self.addressing = addressing
-    }
-
-    /// Takes bucket and prefix from `s3://bucket[/prefix]`.
-    /// - Throws: `.permanent` when it is none.
-    public init(url: String) throws(StoreError) {
-        let scheme = "s3://"
-        guard url.utf8.starts(with: scheme.utf8) else {
-            throw StoreError(.permanent, message: "\(url): not an S3 store; write s3://bucket/prefix")
-        }
-        let rest = url.utf8.dropFirst(scheme.utf8.count)
-        let end = rest.firstIndex(of: UInt8(ascii: "/")) ?? rest.endIndex
-        guard let bucket = String(rest[..<end]), Self.isName(bucket) else {
-            throw StoreError(.permanent, message: "\(url): no valid bucket name; write s3://bucket/prefix")
-        }
-        self.init(bucket: bucket, prefix: String(rest[end...]) ?? "")
-    }
-
-    /// Fills what is not set from `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, `AWS_REGION` and `AWS_DEFAULT_REGION`.
-    /// - Parameter environment: a variable's value, or nil.
-    public func filled(from environment: (String) -> String?) -> S3Configuration {
-        var filled = self
-        filled.endpoint = endpoint ?? environment("AWS_ENDPOINT_URL_S3") ?? environment("AWS_ENDPOINT_URL")
-        filled.region = region ?? environment("AWS_REGION") ?? environment("AWS_DEFAULT_REGION")
-        return filled
     }
 
     /// `s3://bucket/prefix`.

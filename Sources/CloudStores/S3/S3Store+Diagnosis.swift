@@ -38,7 +38,8 @@ struct S3Diagnosis {
     }
 
     private mutating func add(_ name: String, _ error: StoreError) {
-        add(name, .error, error.description, advice: S3Advice.about(error, isAWS: store.endpoint.isAWS))
+        let advice = S3Advice.about(error, isAWS: store.endpoint.isAWS)
+        findings.append(StoreFinding(name, .error, error.description, advice: advice, kind: error.kind))
     }
 
     // MARK: Connection
@@ -84,8 +85,10 @@ struct S3Diagnosis {
             add(error.kind == .unreachable || error.kind == .temporary ? "endpoint" : "bucket", error)
             return false
         }
-        add("bucket", store.failure(response, list).error)
-        return false
+        let refusal = store.failure(response, list).error
+        add("bucket", refusal)
+        // Whoever may not list may still read objects by their names.
+        return refusal.kind == .forbidden
     }
 
     private mutating func reached(_ head: HTTPResponseHead) {
@@ -156,7 +159,13 @@ struct S3Diagnosis {
         do throws(StoreError) {
             let written = try await store.put(key, .bytes([1]), .always)
             add("writing", .ok, "objects can be written")
-            do throws(StoreError) { try await checkConditionalWrites(key, written) } catch {
+            do throws(StoreError) { try await checkConditionalWrites(key, written) } catch
+                where error.kind == .unsupported
+            {
+                add(
+                    "conditional writes", .warning, error.description,
+                    advice: S3Advice.about(error, isAWS: store.endpoint.isAWS))
+            } catch {
                 add("conditional writes", error)
             }
         } catch {

@@ -37,7 +37,8 @@ public struct MountRegistry: Sendable {
             socket: socketPath(mountpoint: mountpoint), started: Self.nowInMilliseconds,
             cacheDirectory: cacheDirectory, stateDirectory: stateDirectory)
         try Files.makePrivateDirectory(directory)
-        try Files.replace(path(mountpoint, ".json"), with: entry.json.serialized(.pretty))
+        // The process that it names does not outlive a restart of the machine.
+        try Files.replace(path(mountpoint, ".json"), with: entry.json.serialized(.pretty), durably: false)
         return entry
     }
 

@@ -76,6 +76,9 @@ public final class MountDaemon: Sendable {
         }
         var refreshing = RefresherOptions()
         refreshing.pollInterval = plan.pollInterval
+        // Who asks for few looks does not want the other kinds of look more often.
+        refreshing.tailInterval = max(refreshing.tailInterval, plan.pollInterval)
+        refreshing.reconcileInterval = max(refreshing.reconcileInterval, plan.pollInterval)
         refresher = Refresher(
             store: plan.store, catalog: catalog, cacheDirectory: plan.cacheDirectory, operations: operations,
             options: refreshing, publish: { publisher.publish($0) })
@@ -118,6 +121,9 @@ public final class MountDaemon: Sendable {
             Signals.raise(SIGTERM)
         }
         let refreshing = Task {
+            // What is known is shown at once and without a request; the look for news stays out of its way.
+            if !isFirstStart { try? await Task.sleep(nanoseconds: 500_000_000) }
+            if Task.isCancelled { return }
             if plan.pollInterval > 0 {
                 await refresher.run()
             } else {
@@ -171,8 +177,13 @@ public final class MountDaemon: Sendable {
             }
             let waited = Timestamp.monotonic.seconds(since: began)
             guard waited < 60 else { return }
-            progress(FirstLook(step: status.phase, completed: status.completed, total: status.total, seconds: waited))
-            usleep(waited < 1 ? 1000 : 50_000)
+            // A look that is soon over is not reported: telling would take longer than looking.
+            if waited > 0.3 {
+                progress(
+                    FirstLook(
+                        step: status.phase, completed: status.completed, total: status.total, seconds: waited))
+            }
+            usleep(waited < 0.3 ? 1000 : 50_000)
         }
     }
 

@@ -40,7 +40,7 @@ public enum StoreCheck {
             return StoreFinding("store", .ok, "\(store.location) can be listed")
         } catch {
             let advice = error.kind == .noContainer ? "make the directory, or correct the path" : nil
-            return StoreFinding("store", .error, error.description, advice: advice)
+            return StoreFinding("store", .error, error.description, advice: advice, kind: error.kind)
         }
     }
 

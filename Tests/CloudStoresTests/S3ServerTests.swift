@@ -22,34 +22,8 @@ extension S3Server {
     }
 }
 
-/// One store per server for all points, so that what it learns about the server in one holds in the next.
-private actor SharedStores {
-    static let instance = SharedStores()
-    private var stores: [String: Task<S3Store, any Error>] = [:]
-
-    func store(on server: any S3Server) async throws -> S3Store {
-        if let known = stores[server.endpoint] { return try await known.value }
-        let making = Task {
-            let store = try server.store(bucket: server.freshBucketName(), prefix: "some/pre fix+é")
-            try await store.createContainer()
-            return store
-        }
-        stores[server.endpoint] = making
-        return try await making.value
-    }
-}
-
-@Suite(.serialized, .timeLimit(.minutes(3))) struct S3ConformanceTests {
-    @Test(arguments: StoreConformance.points)
-    func ministack(_ point: StoreConformance.Point) async throws {
-        try await point.run(SharedStores.instance.store(on: Ministack.shared()))
-    }
-
-    @Test(arguments: StoreConformance.points)
-    func ceph(_ point: StoreConformance.Point) async throws {
-        try await point.run(SharedStores.instance.store(on: CephRGW.shared()))
-    }
-
+/// What real servers answer, beyond the contract of all stores.
+@Suite(.serialized, .timeLimit(.minutes(3))) struct S3ServerTests {
     @Test func objectsOfTheTopLevelCanBeReadWithoutAPrefix() async throws {
         let server = try Ministack.shared()
         let bucket = server.freshBucketName()
