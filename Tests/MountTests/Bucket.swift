@@ -21,7 +21,7 @@ enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
     }
 }
 
-/// A test's own bucket, changed from outside of the product as another client would.
+/// A test's own bucket, changed from outside of the product as another client would. Buckets end with their server.
 final class Bucket {
     /// How a bucket begins.
     enum Contents {
@@ -83,11 +83,6 @@ final class Bucket {
         if server == nil { try Files.remove(directory + "/" + key) } else { try client(["remove", key]) }
     }
 
-    /// Takes the bucket away.
-    func discard() {
-        if server != nil { _ = try? client(["discard"]) }
-    }
-
     /// Another S3 client than ours.
     private func client(_ arguments: [String]) throws {
         guard let server else { return }
@@ -103,10 +98,6 @@ final class Bucket {
                     for name in names:
                         path = os.path.join(top, name)
                         s3.put_object(Bucket=bucket, Key=os.path.relpath(path, rest[0]), Body=open(path, "rb").read())
-            else:
-                for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-                    for entry in page.get("Contents", []): s3.delete_object(Bucket=bucket, Key=entry["Key"])
-                s3.delete_bucket(Bucket=bucket)
             """
         _ = try TestPython.run(script, [name] + arguments, environment: server.environment)
     }

@@ -198,7 +198,6 @@ final class MountWorld {
             Issue.record("the daemon \(daemon) does not end\n\(log)")
             kill(daemon, SIGKILL)
         }
-        bucket.discard()
         do { try Files.removeTree(root) } catch { Issue.record("left behind: \(error)") }
     }
 
