@@ -116,7 +116,8 @@ struct Pass {
         next.settle()
         try connection.update(next)
         let showsTheSame =
-            next.isSameVersion(as: known) && next.size == known.size && next.modified == known.modified && next.indexSize == known.indexSize
+            next.isSameVersion(as: known) && next.size == known.size && next.modified == known.modified
+            && next.indexSize == known.indexSize
             && next.metadata == known.metadata && next.indexBytes == known.indexBytes && next.state == known.state
         if !showsTheSame { delta.changed.append(next.id) }
         return next

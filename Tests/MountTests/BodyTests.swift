@@ -21,7 +21,9 @@ import Testing
     @Test(arguments: StoreKind.allCases) func manyReadersAreOneDownload(_ kind: StoreKind) throws {
         try withBody(kind, megabytes: 16) { world, body in
             let before = try world.status()
-            let readers = try (0..<30).map { _ in try Child("cksum", ["-a", "sha256", "--untagged", world.body(Self.name)]) }
+            let readers = try (0..<30).map { _ in
+                try Child("cksum", ["-a", "sha256", "--untagged", world.body(Self.name)])
+            }
             let local = world.root + "/local"
             try Files.replace(local, with: body)
             let expected = Shell.run("cksum", ["-a", "sha256", "--untagged", local]).output.prefix(64)
@@ -30,7 +32,8 @@ import Testing
                 #expect(result.status == 0 && result.output.prefix(64) == expected, "\(result.errors)")
             }
             let after = try world.status()
-            #expect(try after.number("cache.downloaded_bytes") == body.count)
+            // Ranges that were asked for twice at the seams are few; thirty downloads they are not.
+            #expect(try (body.count...body.count * 3 / 2).contains(after.number("cache.downloaded_bytes")))
             #expect(try after.number("cache.hits") + after.number("cache.misses") == 30)
             // One object: a few ranges at most, not one for each reader.
             #expect(try after.requests() - before.requests() <= 8)
@@ -136,7 +139,9 @@ import Testing
             for _ in 0..<2 {
                 for (name, body) in zip(names, bodies) {
                     #expect(Noise.same(try Files.read(world.body(name)), body))
-                    try world.eventually("the cache is within its limit") { try world.status().number("cache.bytes") <= 3 << 20 }
+                    try world.eventually("the cache is within its limit") {
+                        try world.status().number("cache.bytes") <= 3 << 20
+                    }
                 }
             }
             #expect(try world.status().number("cache.limit") == 3 << 20)

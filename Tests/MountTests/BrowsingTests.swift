@@ -49,14 +49,19 @@ import Testing
         try MountWorld.with(.directory, .fixture) { world in
             try world.mount()
             let before = try world.status().requests()
-            for name in ["sessions/none.fastshot", "none", "meta_indexes/none.meta.json", "sessions/.git/config", "autorun.inf"] {
+            for name in [
+                "sessions/none.fastshot", "none", "meta_indexes/none.meta.json", "sessions/.git/config", "autorun.inf",
+            ] {
                 #expect(Posix.open(world.point + "/" + name) == ENOENT, "\(name)")
             }
             let first = try Fixture.names()[0]
             #expect(Posix.open(world.body(first + "/below")) == ENOTDIR)
             #expect(Posix.open(world.body(String(repeating: "x", count: 256))) == ENAMETOOLONG)
             // Bytes that are not UTF-8 name nothing.
-            #expect(try Shell.python("import os, sys\nprint(os.path.exists(sys.argv[1].encode() + b'/\\xff\\xfe'))", [world.point]) == "False\n")
+            #expect(
+                try Shell.python(
+                    "import os, sys\nprint(os.path.exists(sys.argv[1].encode() + b'/\\xff\\xfe'))", [world.point])
+                    == "False\n")
             #expect(try world.status().requests() == before)
         }
     }
@@ -105,7 +110,8 @@ import Testing
             let blocks = (total + 4095) / 4096 * 4096
             #expect(try Shell.python(script, [world.point]) == "\(blocks) True 74 255\n")
             let shown = Shell.run("df", ["--output=source,fstype", world.point])
-            #expect(shown.output.contains(world.bucket.url) && shown.output.contains("fuse.sessionfs"), "\(shown.output)")
+            #expect(
+                shown.output.contains(world.bucket.url) && shown.output.contains("fuse.sessionfs"), "\(shown.output)")
         }
     }
 
@@ -133,7 +139,8 @@ import Testing
             let daemon = try world.daemon()
             func calls() throws -> Int {
                 let text = String(decoding: try Files.read("/proc/\(daemon)/io"), as: UTF8.self)
-                return try #require(text.split(separator: "\n").first { $0.hasPrefix("syscr: ") }.flatMap { Int($0.dropFirst(7)) })
+                return try #require(
+                    text.split(separator: "\n").first { $0.hasPrefix("syscr: ") }.flatMap { Int($0.dropFirst(7)) })
             }
             for _ in 0..<2 { #expect(Shell.run("ls", ["-l", world.point + "/sessions"]).status == 0) }
             let before = try calls()
@@ -147,7 +154,8 @@ import Testing
     @Test func oddNamesAreShownAsTheyAre() throws {
         try MountWorld.with { world in
             let names = [
-                "20250101000000_cafe\u{301}.fastshot", "20250101000000_caf\u{e9}.fastshot", "20250101000001_📷🏳️‍🌈.fastshot",
+                "20250101000000_cafe\u{301}.fastshot", "20250101000000_caf\u{e9}.fastshot",
+                "20250101000001_📷🏳️‍🌈.fastshot",
                 "20250101000002_截图 review.fastshot", "20250101000003_a\\b'c\"d$e`f*g?.fastshot", ".hidden.fastshot",
                 "no stamp.fastshot", "-rf.fastshot", "20250101000004_tab\tnewline\n.fastshot", " .fastshot",
                 "20250101000005_" + String(repeating: "x", count: 231) + ".fastshot",
@@ -174,7 +182,8 @@ import Testing
                 "{\"filename\": \"\($0)\", \"created_at\": null, \"file_size\": 3, \"checksum\": \"\"}"
             }
             let original = String(decoding: try Fixture.read("overall_meta.json"), as: UTF8.self)
-            let changed = original.replacingOccurrences(of: "\"sessions\": [", with: "\"sessions\": [" + rows.joined(separator: ",") + ",")
+            let changed = original.replacingOccurrences(
+                of: "\"sessions\": [", with: "\"sessions\": [" + rows.joined(separator: ",") + ",")
             try world.bucket.put("overall_meta.json", changed)
             try world.mount()
             #expect(try world.sessions() == Fixture.names())

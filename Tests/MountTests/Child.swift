@@ -101,7 +101,8 @@ enum Shell {
 
     /// Runs a Python script and returns what it prints; fails the test when the script fails.
     static func python(
-        _ script: String, _ arguments: [String] = [], seconds: Double = 60, _ location: SourceLocation = #_sourceLocation
+        _ script: String, _ arguments: [String] = [], seconds: Double = 60,
+        _ location: SourceLocation = #_sourceLocation
     ) throws -> String {
         let result = run("python3", ["-c", script] + arguments, seconds: seconds, location)
         try #require(result.status == 0, "\(result.errors)", sourceLocation: location)

@@ -19,7 +19,8 @@ import Testing
                 #expect(try !world.json(arguments).isEmpty, "\(arguments)")
                 // Without it they speak to people.
                 let text = world.run(arguments)
-                #expect(text.status == 0 && !text.output.isEmpty && !text.output.hasPrefix("{"), "\(arguments): \(text)")
+                #expect(
+                    text.status == 0 && !text.output.isEmpty && !text.output.hasPrefix("{"), "\(arguments): \(text)")
             }
             #expect(try world.json(["unmount", world.point])["unmounted"] as? Bool == true)
         }
@@ -35,14 +36,17 @@ import Testing
             #expect(status.value("read_only") as? Bool == true)
             #expect(try status.number("sessions.count") == 37)
             #expect(try status.number("sessions.indexed") == 37)
-            #expect(try status.number("sessions.bytes") == Fixture.names().reduce(0) { try $0 + Fixture.read("sessions/" + $1).count })
+            #expect(
+                try status.number("sessions.bytes")
+                    == Fixture.names().reduce(0) { try $0 + Fixture.read("sessions/" + $1).count })
             #expect(try status.number("cache.limit") == 2 << 30)
             #expect(status.value("freshness.last_success") is String)
             #expect((status.value("errors") as? [Any])?.isEmpty == true)
             let text = world.run(["status", world.point])
             #expect(text.output.contains("37") && text.output.contains(world.bucket.url), "\(text.output)")
             // The same from inside of the mount, and from a path below it.
-            let inside = try JSONSerialization.jsonObject(with: Data(Files.read(world.point + "/.sessionfs/status.json")))
+            let inside = try JSONSerialization.jsonObject(
+                with: Data(Files.read(world.point + "/.sessionfs/status.json")))
             #expect(((inside as? [String: Any])?["sessions"] as? [String: Any])?["count"] as? Int == 37)
             #expect(try world.status(world.point + "/sessions").value("mountpoint") as? String == world.point)
             #expect(world.run(["status", world.root]).status == 1)
@@ -98,7 +102,9 @@ import Testing
             try world.mount()
             let names = try Array(Fixture.names().prefix(3))
             for name in names { _ = try Files.read(world.body(name)) }
-            try world.eventually("three are cached") { try world.json(["cache", "stats", world.point])["bodies"] as? Int == 3 }
+            try world.eventually("three are cached") {
+                try world.json(["cache", "stats", world.point])["bodies"] as? Int == 3
+            }
             let open = try FileDescriptor.open(world.body(names[0]))
             let cleared = try world.json(["cache", "clear", world.point])
             #expect((cleared["bodies"] as? Int ?? 0) >= 2)
@@ -106,7 +112,9 @@ import Testing
             open.closeNow()
             try world.eventually("the last goes when it is closed") { try world.status().number("cache.bodies") == 0 }
             #expect(try Files.names(in: world.cacheDirectory() + "/sessions").isEmpty)
-            for name in names { #expect(try Noise.same(Files.read(world.body(name)), Fixture.read("sessions/" + name))) }
+            for name in names {
+                #expect(try Noise.same(Files.read(world.body(name)), Fixture.read("sessions/" + name)))
+            }
         }
     }
 

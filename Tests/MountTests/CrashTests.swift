@@ -71,7 +71,9 @@ import Testing
                 for reader in readers { _ = reader.wait() }
             }
             try world.mount(learnt: false)
-            for (name, body) in zip(names, bodies) { #expect(Noise.same(try Files.read(world.body(name)), body), "\(name)") }
+            for (name, body) in zip(names, bodies) {
+                #expect(Noise.same(try Files.read(world.body(name)), body), "\(name)")
+            }
             try world.eventually("all are cached") { try world.status().number("cache.bodies") == names.count }
             // Temporary files of the dead are gone.
             #expect(try Files.names(in: world.cacheDirectory() + "/sessions").sorted() == names)
@@ -83,7 +85,9 @@ import Testing
         try MountWorld.with { world in
             for round in 0..<5 {
                 try world.mount(["-o", "poll_interval=1s"], learnt: false)
-                for number in 0..<40 { try world.bucket.put("sessions/2025010\(round)0000\(10 + number)_s.fastshot", "{\"r\": \(round)}") }
+                for number in 0..<40 {
+                    try world.bucket.put("sessions/2025010\(round)0000\(10 + number)_s.fastshot", "{\"r\": \(round)}")
+                }
                 if round.isMultiple(of: 2) {
                     try world.eventually("some are seen") { try world.sessions().count > round * 40 }
                 }

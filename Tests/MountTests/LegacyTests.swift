@@ -28,7 +28,10 @@ import Testing
                 return OverallFile.encode(gone + rows, lastUpdated: "2025-08-01T00:00:00")
             case .lacksSessions: return OverallFile.encode(Array(rows.prefix(10)), lastUpdated: "2025-08-01T00:00:00")
             case .wrongChecksum:
-                return Array(String(decoding: whole, as: UTF8.self).replacingOccurrences(of: "\"file_size\": 1", with: "\"file_size\": 2").utf8)
+                return Array(
+                    String(decoding: whole, as: UTF8.self).replacingOccurrences(
+                        of: "\"file_size\": 1", with: "\"file_size\": 2"
+                    ).utf8)
             }
         }
     }
@@ -64,7 +67,8 @@ import Testing
             #expect(try Noise.same(Files.read(world.point + "/" + key), Fixture.read(key)), "\(key)")
         }
         let name = "20250705131350_release dashboard 设计评审.fastshot"
-        let index = try MetadataIndex.decode(Fixture.read("meta_indexes/20250705131350_release dashboard 设计评审.meta.json"))
+        let index = try MetadataIndex.decode(
+            Fixture.read("meta_indexes/20250705131350_release dashboard 设计评审.meta.json"))
         #expect(ExtendedAttributes.value("user.fastshot.name", of: world.body(name)) == index.metadata.name)
         let status = try #require(try Files.status(world.body(name)))
         #expect(status.modified.nanoseconds == naiveLocal(try #require(index.metadata.createdAt)))
@@ -83,7 +87,8 @@ import Testing
                         fileName: name, createdAt: "2025-08-01T00:00:00+00:00", fileSize: UInt64(body.count),
                         checksum: nil, metadata: nil))
             }
-            try world.bucket.put("overall_meta.json", OverallFile.encode(Array(rows.prefix(1000)), lastUpdated: "2025-08-01T00:00:00"))
+            try world.bucket.put(
+                "overall_meta.json", OverallFile.encode(Array(rows.prefix(1000)), lastUpdated: "2025-08-01T00:00:00"))
             try world.mount()
             #expect(try world.sessions() == rows.map(\.fileName).sorted())
             #expect(try Files.read(world.body(rows[1299].fileName)) == Array("{\"session\": {\"n\": 1299}}".utf8))
@@ -104,11 +109,14 @@ import Testing
             let name = try #require(SessionName(fileName: names[0]))
             #expect(try Noise.same(Files.read(world.point + "/" + name.bodyKey), Fixture.read(name.bodyKey)))
             #expect(ExtendedAttributes.value("user.fastshot.name", of: world.body(names[0])) == nil)
-            #expect(ExtendedAttributes.value("user.sessionfs.state", of: world.body(names[0])) == "cached")
+            try world.eventually("it is cached") {
+                ExtendedAttributes.value("user.sessionfs.state", of: world.body(names[0])) == "cached"
+            }
             // The stamp in the name tells when it was made.
             let status = try #require(try Files.status(world.body(names[1])))
             let digits = Array(names[1].prefix(14)).map(String.init)
-            let stamp = digits[0...3].joined() + "-" + digits[4...5].joined() + "-" + digits[6...7].joined() + "T"
+            let stamp =
+                digits[0...3].joined() + "-" + digits[4...5].joined() + "-" + digits[6...7].joined() + "T"
                 + digits[8...9].joined() + ":" + digits[10...11].joined() + ":" + digits[12...13].joined()
             #expect(status.modified.nanoseconds == naiveLocal(stamp))
         }
@@ -125,10 +133,15 @@ import Testing
     static let legacyIndexes = [
         LegacyIndex(
             testDescription: "fields at top level",
-            text: #"{"version": "0.9", "filename": "S", "name": "old", "desc": "d", "tags": ["a", "b"], "color": "red", "class": "c", "image_count": 3, "created_at": "2025-01-02T03:04:05"}"#,
-            attributes: ["name": "old", "desc": "d", "tags": "a,b", "color": "red", "class": "c", "image_count": "3", "created_at": "2025-01-02T03:04:05"]),
+            text:
+                #"{"version": "0.9", "filename": "S", "name": "old", "desc": "d", "tags": ["a", "b"], "color": "red", "class": "c", "image_count": 3, "created_at": "2025-01-02T03:04:05"}"#,
+            attributes: [
+                "name": "old", "desc": "d", "tags": "a,b", "color": "red", "class": "c", "image_count": "3",
+                "created_at": "2025-01-02T03:04:05",
+            ]),
         LegacyIndex(
-            testDescription: "no checksum", text: #"{"version": "1.0", "metadata": {"name": "n", "tags": ["x,y"], "color": "green"}}"#,
+            testDescription: "no checksum",
+            text: #"{"version": "1.0", "metadata": {"name": "n", "tags": ["x,y"], "color": "green"}}"#,
             attributes: ["name": "n", "tags": #"x\,y"#, "color": "green", "class": ""]),
         LegacyIndex(
             testDescription: "missing fields", text: #"{"metadata": {}}"#,
@@ -140,7 +153,9 @@ import Testing
             testDescription: "nulls and wrong types",
             text: #"{"metadata": {"name": null, "tags": "single", "color": 7, "image_count": "4", "created_at": 5}}"#,
             attributes: ["color": "blue"]),
-        LegacyIndex(testDescription: "byte order mark", text: "\u{feff}" + #"{"metadata": {"name": "bom"}}"#, attributes: ["name": "bom"]),
+        LegacyIndex(
+            testDescription: "byte order mark", text: "\u{feff}" + #"{"metadata": {"name": "bom"}}"#,
+            attributes: ["name": "bom"]),
         LegacyIndex(testDescription: "empty", text: "", attributes: nil),
         LegacyIndex(testDescription: "torn", text: #"{"version": "1.0", "metadata": {"name": "#, attributes: nil),
         LegacyIndex(testDescription: "a list", text: "[1, 2]", attributes: nil),
@@ -165,7 +180,9 @@ import Testing
                 #expect(shown == Array(legacy.text.utf8))
             }
             #expect(try Files.read(world.body(name)) == Array("{\"session\": {}}".utf8))
-            #expect(ExtendedAttributes.value("user.fastshot.name", of: world.body("20250102030406_other.fastshot")) == "other")
+            #expect(
+                ExtendedAttributes.value("user.fastshot.name", of: world.body("20250102030406_other.fastshot"))
+                    == "other")
         }
     }
 

@@ -80,7 +80,9 @@ final class MountWorld {
 
     /// Runs the program to its end.
     @discardableResult
-    func run(_ arguments: [String], seconds: Double = 60, _ location: SourceLocation = #_sourceLocation) -> CommandResult {
+    func run(_ arguments: [String], seconds: Double = 60, _ location: SourceLocation = #_sourceLocation)
+        -> CommandResult
+    {
         Shell.run(MountWorld.program, arguments, environment: environment, seconds: seconds, location)
     }
 
@@ -117,7 +119,9 @@ final class MountWorld {
     }
 
     /// Unmounts with the program's own command, and fails the test when that does not work.
-    func unmount(_ directory: String? = nil, _ options: [String] = [], _ location: SourceLocation = #_sourceLocation) throws {
+    func unmount(_ directory: String? = nil, _ options: [String] = [], _ location: SourceLocation = #_sourceLocation)
+        throws
+    {
         let result = run(["unmount"] + options + [directory ?? point], location)
         try #require(result.status == 0, "unmount: \(result.errors)\(log)", sourceLocation: location)
     }

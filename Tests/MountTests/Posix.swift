@@ -29,7 +29,8 @@ enum Posix {
 
 /// getxattr(2) and listxattr(2), which Swift's Glibc module leaves out.
 enum ExtendedAttributes {
-    private typealias Get = @convention(c) (UnsafePointer<CChar>, UnsafePointer<CChar>, UnsafeMutableRawPointer, Int) -> Int
+    private typealias Get =
+        @convention(c) (UnsafePointer<CChar>, UnsafePointer<CChar>, UnsafeMutableRawPointer, Int) -> Int
     private typealias List = @convention(c) (UnsafePointer<CChar>, UnsafeMutableRawPointer, Int) -> Int
     private static let get = unsafeBitCast(dlsym(nil, "getxattr"), to: Get.self)
     private static let list = unsafeBitCast(dlsym(nil, "listxattr"), to: List.self)

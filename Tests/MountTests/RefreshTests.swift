@@ -38,7 +38,8 @@ import Testing
             try world.bucket.remove("sessions/" + names[0])
             try world.bucket.put("sessions/" + names[5], "replaced, and shorter")
             let result = world.run(["refresh", world.point])
-            #expect(result.status == 0 && result.output.hasPrefix("1 new, 1 gone, "), "\(result.output)\(result.errors)")
+            #expect(
+                result.status == 0 && result.output.hasPrefix("1 new, 1 gone, "), "\(result.output)\(result.errors)")
             #expect(try world.sessions() == Array(names.dropFirst()) + [Self.newName])
             #expect(ExtendedAttributes.value("user.fastshot.name", of: world.body(Self.newName)) == "brand new")
             #expect(Posix.open(world.body(names[0])) == ENOENT)
@@ -140,7 +141,8 @@ import Testing
             let names = try Fixture.names()
             for point in [world.point, other] {
                 #expect(Shell.run("ls", ["-l", point + "/sessions", point + "/meta_indexes"]).status == 0)
-                #expect(try Noise.same(Files.read(point + "/sessions/" + names[4]), Fixture.read("sessions/" + names[4])))
+                #expect(
+                    try Noise.same(Files.read(point + "/sessions/" + names[4]), Fixture.read("sessions/" + names[4])))
             }
             try world.bucket.remove("sessions/" + names[0])
             try world.bucket.put("sessions/" + Self.newName, "{}")
@@ -149,7 +151,8 @@ import Testing
             for point in [world.point, other] {
                 try world.eventually("\(point) lists the change") { try world.sessions(point) == expected }
                 try world.eventually("\(point) forgets the removed name") {
-                    Posix.open(point + "/sessions/" + names[0]) == ENOENT && !Files.exists(point + "/sessions/" + names[0])
+                    Posix.open(point + "/sessions/" + names[0]) == ENOENT
+                        && !Files.exists(point + "/sessions/" + names[0])
                 }
                 try world.eventually("\(point) reads the replaced one") {
                     try Files.status(point + "/sessions/" + names[4])?.size == 8

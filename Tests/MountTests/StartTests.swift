@@ -7,7 +7,9 @@ import Testing
     /// `mount` in the background returns the daemon's own error and exit code, and leaves nothing behind.
     @Test func failuresAreReported() throws {
         try MountWorld.with(.directory, .fixture) { world in
-            func failure(_ arguments: [String], _ code: Int32, _ text: String, _ location: SourceLocation = #_sourceLocation) {
+            func failure(
+                _ arguments: [String], _ code: Int32, _ text: String, _ location: SourceLocation = #_sourceLocation
+            ) {
                 let result = world.run(["mount"] + arguments, location)
                 #expect(result.status == code, "\(arguments): \(result.errors)", sourceLocation: location)
                 #expect(result.errors.contains(text), "\(result.errors)", sourceLocation: location)
@@ -35,7 +37,8 @@ import Testing
             let daemon = try world.daemon()
             let again = world.run(["mount", world.bucket.url, world.point])
             #expect(again.status == 1)
-            #expect(again.errors.contains("is mounted already") && again.errors.contains("\(daemon)"), "\(again.errors)")
+            #expect(
+                again.errors.contains("is mounted already") && again.errors.contains("\(daemon)"), "\(again.errors)")
             #expect(try world.daemon() == daemon)
             #expect(try world.sessions() == Fixture.names())
         }
@@ -112,13 +115,17 @@ import Testing
             #expect(ExtendedAttributes.value("user.fastshot.name", of: world.body(name)) != nil)
             #expect(try Noise.same(Files.read(world.point + "/overall_meta.json"), Fixture.read("overall_meta.json")))
             #expect(try Noise.same(Files.read(world.body(name)), Fixture.read("sessions/" + name)))
-            try world.eventually("it is known to be offline") { try world.status().value("freshness.online") as? Bool == false }
+            try world.eventually("it is known to be offline") {
+                try world.status().value("freshness.online") as? Bool == false
+            }
             // Nothing is taken for gone because the store is.
             #expect(try world.sessions() == Fixture.names())
             #expect(Posix.read(world.body(try Fixture.names()[1])).error != 0)
             try Files.rename(world.root + "/away", to: world.bucket.directory)
             try world.eventually("it is online again") { try world.status().value("freshness.online") as? Bool == true }
-            #expect(try Noise.same(Files.read(world.body(Fixture.names()[1])), Fixture.read("sessions/" + Fixture.names()[1])))
+            #expect(
+                try Noise.same(
+                    Files.read(world.body(Fixture.names()[1])), Fixture.read("sessions/" + Fixture.names()[1])))
         }
     }
 
@@ -163,7 +170,11 @@ import Testing
             _ = try Files.read(world.body(try Fixture.names()[0]))
             try world.eventually("the body is cached") { try world.status().number("cache.bodies") == 1 }
             let found = Shell.run(
-                "find", [world.root + "/cache", world.root + "/state", world.root + "/run", "-perm", "/077", "-not", "-type", "l"])
+                "find",
+                [
+                    world.root + "/cache", world.root + "/state", world.root + "/run", "-perm", "/077", "-not", "-type",
+                    "l",
+                ])
             #expect(found.status == 0 && found.output.isEmpty, "\(found.output)\(found.errors)")
         }
     }

@@ -58,7 +58,8 @@ import Testing
             try world.eventually("the body is cached") { try world.status().number("cache.bodies") == 1 }
             let cache = try world.cacheDirectory()
             let daemon = try world.daemon()
-            let option: [String] = asMountOption ? [] : policy == .keep ? ["--keep-cache"] : policy == .purge ? ["--purge"] : []
+            let option: [String] =
+                asMountOption ? [] : policy == .keep ? ["--keep-cache"] : policy == .purge ? ["--purge"] : []
             try world.unmount(nil, option)
             try world.eventuallyGone(daemon)
             #expect(Files.exists(cache + "/sessions/" + name) == (policy == .keep))
@@ -129,10 +130,28 @@ import Testing
                 #expect(try world.sessions() == names)
                 let name = names[round]
                 #expect(try Noise.same(Files.read(world.body(name)), Fixture.read("sessions/" + name)))
-                if round % 3 == 0 { try world.unmount() } else { #expect(Shell.run("umount", [world.point]).status == 0) }
+                if round % 3 == 0 {
+                    try world.unmount()
+                } else {
+                    #expect(Shell.run("umount", [world.point]).status == 0)
+                }
                 try world.eventuallyGone(daemon)
             }
             #expect(try Files.names(in: world.root + "/run/sessionfs").filter { $0 != "lock" }.isEmpty)
+        }
+    }
+
+    /// `umount` returns before the daemon has cleaned up; whoever mounts again at once waits for that.
+    @Test func mountsAgainWhileTheDaemonBeforeStillEnds() throws {
+        try MountWorld.with(.directory, .fixture) { world in
+            let names = try Fixture.names()
+            try world.mount()
+            for name in names.prefix(8) {
+                #expect(try Noise.same(Files.read(world.body(name)), Fixture.read("sessions/" + name)))
+                #expect(Shell.run("umount", [world.point]).status == 0)
+                try world.mount(learnt: false)
+                #expect(try world.sessions() == names)
+            }
         }
     }
 

@@ -206,10 +206,18 @@ public final class MountDaemon: Sendable {
     }
 
     private func startControl(_ path: String, _ api: ControlAPI) throws(MountFailure) -> ControlServer {
-        do throws(ControlServerError) {
-            return try ControlServer.start(path) { await api.respond($0) }
-        } catch {
-            throw MountFailure("control socket \(path): \(error)")
+        let began = Timestamp.monotonic
+        while true {
+            do throws(ControlServerError) {
+                return try ControlServer.start(path) { await api.respond($0) }
+            } catch {
+                // The daemon of the mount before, which was here until just now, closes its socket last.
+                if case .inUse = error, Timestamp.monotonic.seconds(since: began) < Mountpoint.patience {
+                    usleep(10_000)
+                    continue
+                }
+                throw MountFailure("control socket \(path): \(error)")
+            }
         }
     }
 

@@ -11,6 +11,7 @@ enum Mountpoint {
         _ mountpoint: String, registry: MountRegistry, storeDirectory: String?
     ) throws(MountFailure) {
         try clearStale(mountpoint, registry)
+        awaitPredecessor(mountpoint, registry)
         let status: FileStatus?
         do throws(SystemError) { status = try Files.status(mountpoint) } catch {
             throw MountFailure(error.description, error.code == EACCES ? .denied : .failed)
@@ -46,6 +47,16 @@ enum Mountpoint {
             Log("mount").warning("cleared the stale mount of a daemon that was killed", ["mountpoint": mountpoint])
         }
     }
+
+    /// `umount` returns before the daemon has cleaned up; its cache and its socket are not to be shared with the next.
+    private static func awaitPredecessor(_ mountpoint: String, _ registry: MountRegistry) {
+        guard let ending = try? registry.find(mountpoint: mountpoint) else { return }
+        let began = Timestamp.monotonic
+        while ending.isAlive, Timestamp.monotonic.seconds(since: began) < patience { usleep(5000) }
+    }
+
+    /// Seconds that a daemon may take to end after its mount is gone.
+    static let patience = 30.0
 
     /// Whether no daemon answers any more. Opening asks it; the attributes of the directory alone would come from the
     /// kernel's cache, long after its death.
