@@ -9,8 +9,8 @@ internal import Platform
 ///   the reader stats what it lists (`ls -l`, file managers), and the following pages bring attributes.
 /// - A tree walker says so when it opens the directory (`O_NOFOLLOW`: fts(3), hence `find`, `du`, `grep -r`) and gets
 ///   attributes from the start.
-/// - Every later listing brings attributes, and the kernel may keep it. One of bare names it may not: the next reader
-///   would pay the lookups.
+/// - The kernel may keep every listing. One of bare names serves the next plain `ls` at once. When lookups tell that
+///   its reader wants more, the kernel is told to drop it, and what follows comes with attributes.
 struct ListingPolicy {
     /// Bare names on the first page, where it is not known yet what the reader wants.
     static let firstPage = 64
@@ -21,9 +21,10 @@ struct ListingPolicy {
     private struct Directory {
         /// A reader has seen the end of a listing, or lookups told that attributes are wanted.
         var listed = false
-        /// The listing that the kernel may hold has bare names beyond the first page.
-        var keptBare = false
         var lookups: UInt64 = 0
+        /// The listing that the kernel may hold has bare names beyond the first page; how many lookups there had been
+        /// when it was given.
+        var keptBareAt: UInt64?
     }
     private struct Reader {
         var directory: UInt64
@@ -41,8 +42,8 @@ struct ListingPolicy {
     mutating func open(_ inode: UInt64, treeWalker: Bool) -> (handle: UInt64, keepsListing: Bool) {
         var directory = directories[inode, default: Directory()]
         let bare = !directory.listed && !treeWalker
-        let keeps = !directory.keptBare
-        if !keeps { directory.keptBare = false }
+        let keeps = directory.keptBareAt == nil || !treeWalker
+        if !keeps { directory.keptBareAt = nil }
         directories[inode] = directory
         let handle = nextReader
         nextReader += 1
@@ -51,7 +52,17 @@ struct ListingPolicy {
     }
 
     /// A name was looked up in a directory.
-    mutating func lookup(in inode: UInt64) { directories[inode, default: Directory()].lookups += 1 }
+    /// - Returns: whether the kernel has to drop the listing that it holds.
+    mutating func lookup(in inode: UInt64) -> Bool {
+        var directory = directories[inode, default: Directory()]
+        defer { directories[inode] = directory }
+        directory.lookups += 1
+        guard let keptAt = directory.keptBareAt, directory.listed,
+            directory.lookups >= keptAt + ListingPolicy.tellingLookups
+        else { return false }
+        directory.keptBareAt = nil
+        return true
+    }
 
     /// How the next page is filled.
     /// - Returns: nil for attributes with every entry; else at most so many bare names.
@@ -72,7 +83,7 @@ struct ListingPolicy {
         reader.bareEntries += bare
         readers[handle] = reader
         guard var directory = directories[reader.directory] else { return }
-        if reader.bareEntries > ListingPolicy.firstPage { directory.keptBare = true }
+        if bare > 0, reader.bareEntries > ListingPolicy.firstPage { directory.keptBareAt = directory.lookups }
         if atEnd { directory.listed = true }
         directories[reader.directory] = directory
     }

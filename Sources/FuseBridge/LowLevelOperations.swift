@@ -16,7 +16,9 @@ func lowLevelOperations() -> fuse_lowlevel_ops {
     table.lookup = { request, parent, name in
         withBridge(request) { bridge throws(FileSystemError) in
             let name = try text(name)
-            bridge.listings.withLock { $0.lookup(in: parent) }
+            let isStale = bridge.listings.withLock { $0.lookup(in: parent) }
+            // Off this thread: the kernel may hold the directory while it waits for the answer.
+            if isStale { Task.detached { bridge.invalidate([.listing(Inode(number: parent))]) } }
             var entry = entryParameters(
                 try bridge.tree.lookup(name, in: Inode(number: parent)), bridge.options)
             fuse_reply_entry(request, &entry)

@@ -29,14 +29,21 @@ def cover():
 COVER = cover()
 
 
+def moment(index):
+    return datetime.datetime(2024, 1, 1) + datetime.timedelta(seconds=index * 397)
+
+
+def file_name(index):
+    return f"{moment(index):%Y%m%d%H%M%S}_Sitzung {index:06d} Büro.fastshot"
+
+
 class Session:
     """A session without windows; the n-th of a bucket is always the same."""
 
     def __init__(self, index):
-        moment = datetime.datetime(2024, 1, 1) + datetime.timedelta(seconds=index * 397)
-        self.stem = f"{moment:%Y%m%d%H%M%S}_Sitzung {index:06d} Büro"
-        self.file_name = self.stem + ".fastshot"
-        created = f"{moment.isoformat()}.{index % 1_000_000:06d}"
+        self.file_name = file_name(index)
+        self.stem = self.file_name.removesuffix(".fastshot")
+        created = f"{moment(index).isoformat()}.{index % 1_000_000:06d}"
         self.metadata = {
             "name": f"Sitzung {index:06d} Büro", "desc": f"Nummer {index} einer Reihe zum Messen",
             "tags": [TAGS[index % 6], TAGS[(index // 6) % 6]], "color": COLORS[index % 5],

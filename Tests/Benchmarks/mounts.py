@@ -1,4 +1,5 @@
 """The contestants: sessionfs, rclone and s3fs, each mounted and unmounted in the same way."""
+import datetime
 import json
 import os
 import pathlib
@@ -73,6 +74,7 @@ class SessionFS(Mount):
 
     def start(self):
         self.began = clock()
+        self.began_at = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
         self.command("mount", *self.options, self.store, self.directory)
 
     def stop(self):
@@ -94,7 +96,8 @@ class SessionFS(Mount):
         """Waits until the refresh at the start has ended, so that nothing runs beside a measurement."""
         def rests():
             status = self.status()
-            return status["freshness"]["last_success"] is not None and not status["operations"]
+            # Both times are UTC in ISO 8601, which sorts as text.
+            return (status["freshness"]["last_success"] or "") > self.began_at and not status["operations"]
         wait_until(rests, seconds, "the first refresh", pause=0.2)
 
     def forget(self):

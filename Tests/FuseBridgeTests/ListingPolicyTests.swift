@@ -18,7 +18,7 @@ import Testing
             left -= sent
             if limit != nil { bare += sent }
             policy.sent(handle, bare: limit == nil ? 0 : sent, atEnd: left == 0)
-            if first { for _ in 0..<lookupsAfterFirstPage { policy.lookup(in: sessions) } }
+            if first { for _ in 0..<lookupsAfterFirstPage { _ = policy.lookup(in: sessions) } }
             first = false
         }
         return bare
@@ -56,16 +56,38 @@ import Testing
         #expect(list(&policy, opened.handle, count: 1000, page: 500) == 0)
     }
 
-    @Test func theListingAfterABareOneBringsAttributesAndMayBeKept() {
+    @Test func aBareListingIsKeptUntilLookupsTellThatItsReaderStats() {
         var policy = ListingPolicy()
         let first = policy.open(sessions, treeWalker: false)
         _ = list(&policy, first.handle, count: 1000, page: 500)
         policy.close(first.handle)
         let second = policy.open(sessions, treeWalker: false)
-        #expect(!second.keepsListing, "the kernel's listing has no attributes behind it")
-        #expect(list(&policy, second.handle, count: 1000, page: 500) == 0)
+        #expect(second.keepsListing)
+        let dropped = (1...20).filter { _ in policy.lookup(in: sessions) }
+        #expect(dropped == [Int(ListingPolicy.tellingLookups)], "it is dropped once")
+        #expect(list(&policy, second.handle, count: 500, page: 500) == 0, "what follows has attributes")
         policy.close(second.handle)
         #expect(policy.open(sessions, treeWalker: false).keepsListing)
+    }
+
+    @Test func lookupsDuringABareListingAreNotCountedAgainstIt() {
+        var policy = ListingPolicy()
+        for _ in 0..<100 { _ = policy.lookup(in: sessions) }
+        let first = policy.open(sessions, treeWalker: false)
+        _ = list(&policy, first.handle, count: 1000, page: 500)
+        let isDropped = policy.lookup(in: sessions)
+        #expect(!isDropped)
+    }
+
+    @Test func aTreeWalkerDoesNotGetABareListingThatWasKept() {
+        var policy = ListingPolicy()
+        let first = policy.open(sessions, treeWalker: false)
+        _ = list(&policy, first.handle, count: 1000, page: 500)
+        let walker = policy.open(sessions, treeWalker: true)
+        #expect(!walker.keepsListing)
+        #expect(list(&policy, walker.handle, count: 1000, page: 500) == 0)
+        let next = policy.open(sessions, treeWalker: true)
+        #expect(next.keepsListing)
     }
 
     @Test func aListingOfOnePageMayBeKept() {
@@ -78,7 +100,7 @@ import Testing
     @Test func directoriesDoNotInfluenceEachOther() {
         var policy = ListingPolicy()
         let opened = policy.open(sessions, treeWalker: false)
-        for _ in 0..<100 { policy.lookup(in: 3) }
+        for _ in 0..<100 { _ = policy.lookup(in: 3) }
         #expect(list(&policy, opened.handle, count: 1000, page: 500) == 1000)
     }
 }
