@@ -182,7 +182,7 @@ final class MountWorld {
 
     /// Waits until a daemon has ended.
     func eventuallyGone(_ pid: Int32, _ location: SourceLocation = #_sourceLocation) throws {
-        try eventually("process \(pid) ends", seconds: 60, location) { kill(pid, 0) != 0 }
+        try eventually("process \(pid) ends", seconds: 60, location) { Posix.hasEnded(pid) }
     }
 
     // MARK: End
@@ -207,7 +207,7 @@ final class MountWorld {
 
     private func hasEnded(_ pid: Int32) -> Bool {
         for _ in 0..<1500 {
-            if kill(pid, 0) != 0 { return true }
+            if Posix.hasEnded(pid) { return true }
             usleep(20_000)
         }
         return false

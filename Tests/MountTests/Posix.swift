@@ -3,6 +3,13 @@ import Platform
 
 /// Calls whose failures tests look at.
 enum Posix {
+    /// Whether a process has ended. A zombie has, whenever its parent may come to it.
+    static func hasEnded(_ pid: Int32) -> Bool {
+        guard let stat = try? Files.read("/proc/\(pid)/stat") else { return true }
+        let text = String(decoding: stat, as: UTF8.self)
+        return text.drop { $0 != ")" }.split(separator: " ").dropFirst().first == "Z"
+    }
+
     /// The errno of open(2), 0 when it works.
     static func open(_ path: String, _ flags: Int32 = O_RDONLY) -> Int32 {
         let descriptor = Glibc.open(path, flags)

@@ -99,7 +99,7 @@ private let canSwitchUser =
         let fields = try JSONSerialization.jsonObject(with: Data(status.output.utf8)) as? [String: Any]
         let daemon = Int32(try #require(fields?["pid"] as? Int))
         kill(daemon, SIGKILL)
-        while kill(daemon, 0) == 0 { usleep(10_000) }
+        while !Posix.hasEnded(daemon) { usleep(10_000) }
         let again = user.run(user.program, ["mount", url, user.point])
         #expect(again.status == 0, "\(again.errors)")
         #expect(user.run("ls", [user.point + "/sessions"]).output.split(separator: "\n").count == 37)
