@@ -13,7 +13,7 @@ import Testing
         let names: [Int32: String] = [
             ENOENT: "ENOENT", ENOTDIR: "ENOTDIR", EISDIR: "EISDIR", ESTALE: "ESTALE", EROFS: "EROFS", EINVAL: "EINVAL",
             ENAMETOOLONG: "ENAMETOOLONG", ENODATA: "ENODATA", EOPNOTSUPP: "EOPNOTSUPP", ERANGE: "ERANGE",
-            ENETUNREACH: "ENETUNREACH", EACCES: "EACCES", EBADMSG: "EBADMSG", ENOSPC: "ENOSPC", EINTR: "EINTR",
+            ENETUNREACH: "ENETUNREACH", EACCES: "EACCES", EBADMSG: "EBADMSG", ENOSPC: "ENOSPC", ECANCELED: "ECANCELED",
             EIO: "EIO",
         ]
         let documented = try Page("docs/semantics.md").text.matches(of: /(?m)^\| `(\w+)` \| `(E[A-Z]+)` \|/)
