@@ -112,7 +112,7 @@ private let canSwitchUser =
         try MountWorld.with(.directory, .fixture) { world in
             let point = "/tmp/sfs-open-" + String(UInt64.random(in: .min ... .max), radix: 36)
             try Files.makeDirectories(point, permissions: 0o755)
-            defer { try? Files.remove(point) }
+            defer { try? Files.removeTree(point) }
             let other = ["--reuid", "\(nobody)", "--regid", "\(nobody)", "--clear-groups"]
             let body = point + "/sessions/" + (try Fixture.names()[0])
             try world.mount(at: point)
