@@ -16,7 +16,8 @@ import Testing
                 try world.mount()
                 try killNow(world)
                 #expect(world.isMounted())
-                #expect(Posix.open(world.point) == ENOTCONN)
+                // The kernel may still be cutting the connection when the first call comes.
+                #expect([ENOTCONN, ECONNABORTED].contains(Posix.open(world.point)))
                 try world.mount(learnt: false)
                 #expect(try world.sessions() == Fixture.names())
                 // Nothing of the stale mount is left below.
