@@ -44,7 +44,9 @@ let package = Package(
         layer("CloudStores", ["ObjectStore", "Platform", "JSON", "Digests", "CCurl", "CExpat", "COpenSSL"]),
         layer("SampleStore", ["SessionFormat", "ObjectStore", "Platform", "JSON", "Digests", "CZlib"]),
         layer("Catalog", ["SessionFormat", "Platform", "JSON", "Digests", "CSQLite"]),
-        layer("SessionCache", ["ObjectStore", "Catalog", "Operations", "Platform", "Digests", "CSystem"]),
+        layer(
+            "SessionCache",
+            ["ObjectStore", "Catalog", "SessionFormat", "Operations", "Platform", "JSON", "Digests", "CSystem"]),
         layer("Sync", ["SessionCache", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON"]),
         layer("FileTree", ["Catalog", "SessionCache", "SessionFormat", "Platform"]),
         layer("FuseBridge", ["FileTree", "Platform", "CFuse"]),

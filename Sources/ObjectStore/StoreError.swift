@@ -10,6 +10,8 @@ public struct StoreError: Error, Sendable, Equatable, CustomStringConvertible {
         case throttled
         /// Cannot be reached at all: refused, no route, no such host, TLS not accepted.
         case unreachable
+        /// The store is known to be away, or the user works offline: the request was not made.
+        case offline
         /// Repeating it as it is cannot help.
         case permanent
         /// No such object.

@@ -41,7 +41,7 @@ public struct CacheError: Error, Sendable, Equatable, CustomStringConvertible {
     public init(_ error: StoreError) {
         let kind: Kind =
             switch error.kind {
-            case .unreachable: .offline
+            case .unreachable, .offline: .offline
             case .notFound: .notFound
             case .unauthenticated, .forbidden: .denied
             case .precondition: .changed

@@ -120,7 +120,7 @@ extension DownloadPlan {
         case .permanent where error.status == 416 && versionChanges < policy.versionChanges:
             // The range lies behind the end: the object is shorter than the catalog thought.
             return changed(to: nil, now: now)
-        case .permanent, .noContainer, .unauthenticated, .forbidden, .unsupported, .local, .cancelled:
+        case .permanent, .noContainer, .unauthenticated, .forbidden, .unsupported, .local, .cancelled, .offline:
             return end(CacheError(error))
         }
     }

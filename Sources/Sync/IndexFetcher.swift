@@ -143,7 +143,7 @@ struct IndexFetcher {
                 journey.note { $0.indexesFailed += 1 }
                 pauses.pause(fetched.item.id)
                 switch error.kind {
-                case .unreachable, .unauthenticated, .noContainer, .cancelled, .local: stop = stop ?? error
+                case .unreachable, .offline, .unauthenticated, .noContainer, .cancelled, .local: stop = stop ?? error
                 default: if failuresInRow >= IndexFetcher.failuresLimit { stop = stop ?? error }
                 }
             }

@@ -250,7 +250,7 @@ enum S3Advice {
             return "The credentials need s3:ListBucket, s3:GetObject and, to write, s3:PutObject and s3:DeleteObject."
         case .unauthenticated: return "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or --profile."
         case .unsupported: return "This server offers no conditions: let one at a time write."
-        case .temporary, .throttled: return "Try again later."
+        case .temporary, .throttled, .offline: return "Try again later."
         case .permanent, .notFound, .precondition, .local, .cancelled: return nil
         }
     }

@@ -80,7 +80,7 @@ public enum ExitCode: Int32, Sendable {
     /// The code for a store's refusal.
     public init(_ error: StoreError) {
         switch error.kind {
-        case .unreachable, .temporary, .throttled: self = .unreachable
+        case .unreachable, .offline, .temporary, .throttled: self = .unreachable
         case .unauthenticated, .forbidden: self = .denied
         default: self = .failed
         }

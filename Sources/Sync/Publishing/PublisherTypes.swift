@@ -1,0 +1,62 @@
+public import ObjectStore
+public import Platform
+public import SessionCache
+
+/// What is done with a file that is no FastShot session.
+public enum ForeignContents: String, Sendable, CaseIterable {
+    /// It is not sent, stays here, and its state says why. The default.
+    case refuse
+    /// It is sent with basic facts: name, time, size.
+    case basic
+}
+
+/// How changes are sent.
+public struct PublisherOptions: Sendable {
+    /// FastShot's key, with which sessions are opened for their metadata.
+    public var key: Secret?
+    /// What is done with a file that is no FastShot session.
+    public var foreign = ForeignContents.refuse
+    /// How conflicts are decided, where ``strategies`` names no other way.
+    public var strategy = ConflictStrategy.manual
+    /// How conflicts of one kind are decided.
+    public var strategies: [ConflictKind: ConflictStrategy] = [:]
+    /// Uploads at the same time.
+    public var parallel = 16
+    /// Seconds that finished uploads wait for others, so that many rows go into the overall file at once.
+    public var gathering = 0.3
+
+    /// The defaults.
+    public init() {}
+}
+
+/// A change that is not in the bucket, and why.
+public struct Unsent: Sendable, Equatable {
+    /// The file name.
+    public var name: String
+    /// For the user.
+    public var reason: String
+
+    /// An unsent change by its parts.
+    public init(name: String, reason: String) {
+        self.name = name
+        self.reason = reason
+    }
+}
+
+/// Where the sending stands.
+public struct PublisherStatus: Sendable, Equatable {
+    /// Changes being sent now.
+    public var running = 0
+    /// Since the daemon began: changes sent, their contents' bytes, and failures that were to be repeated or not.
+    public var sent: UInt64 = 0
+    public var sentBytes: UInt64 = 0
+    public var failures: UInt64 = 0
+    /// How often the overall file was written.
+    public var overallWrites: UInt64 = 0
+    /// What the server honours; nil until it was tried.
+    public var conditions: ConditionSupport?
+    /// The last failure, until something was sent.
+    public var lastError: String?
+    /// No figures.
+    public init() {}
+}
