@@ -21,7 +21,7 @@ enum Schema {
         // Until the first checkpoint, which is durable again, a new database is a header and a log whose every page has
         // a checksum. A power cut before that leaves a file that is empty or no database, and it is made anew.
         if found == 0 { try connection.execute("PRAGMA synchronous=OFF") }
-        defer { if found == 0 { try? connection.execute(Connection.durability) } }
+        defer { if found == 0 { try? connection.makeDurable() } }
         // The pragma answers with the mode it reached; where shared memory is not possible that is not WAL, and
         // readers then wait for the writer.
         _ = try connection.once("PRAGMA journal_mode=WAL") { statement throws(CatalogError) in try statement.step() }
@@ -90,7 +90,7 @@ enum Schema {
 }
 
 /// Every statement that is kept prepared.
-enum Query: Int, CaseIterable {
+enum Query: Int, DatabaseQuery {
     case begin, commit
     case scan, entryByID, entryByName, tally
     case recordByID, recordByName, records, insertSession, insertDetail, updateSession, replaceDetail, deleteSession
