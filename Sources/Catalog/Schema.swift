@@ -2,7 +2,7 @@
 /// everything else about a session is in `detail`.
 enum Schema {
     /// `PRAGMA user_version` of a database that this program writes.
-    static let version: Int64 = 1
+    static let version: Int64 = 2
 
     /// `PRAGMA application_id`: "sfsc".
     static let applicationID = 0x7366_7363
@@ -85,7 +85,12 @@ enum Schema {
         CREATE TABLE revision (number INTEGER NOT NULL) STRICT;
         INSERT INTO revision VALUES (0);
         CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+        """,
         """
+        CREATE TABLE own_write (
+          number INTEGER PRIMARY KEY AUTOINCREMENT, id INTEGER NOT NULL, file_name TEXT NOT NULL, time INTEGER NOT NULL
+        ) STRICT;
+        """,
     ]
 }
 
@@ -99,6 +104,8 @@ enum Query: Int, DatabaseQuery {
         forgetRejected, unknownIndexes
     case bodyByID, bodies, bodyTotals, recordBody, removeBody, touchBody
     case value, setValue, removeValue, revision, nextRevision
+    case insertSessionByID, advanceSequence, raiseSequence, beginSequence
+    case ownWrites, lastOwnWrite, noteOwnWrite, forgetOwnWrites, refutedNames
 
     private static let entryColumns = """
         SELECT s.id, s.file_name, s.size, s.mtime, s.index_size, s.state, d.etag, d.md5, d.sha256, d.uploaded
@@ -172,6 +179,16 @@ enum Query: Int, DatabaseQuery {
         case .value: "SELECT value FROM setting WHERE key = ?1"
         case .setValue: "INSERT OR REPLACE INTO setting (key, value) VALUES (?1, ?2)"
         case .removeValue: "DELETE FROM setting WHERE key = ?1"
+        case .insertSessionByID:
+            "INSERT INTO session (id, file_name, size, mtime, index_size, state) VALUES (?6, ?1, ?2, ?3, ?4, ?5)"
+        case .advanceSequence: "UPDATE sqlite_sequence SET seq = seq + ?1 WHERE name = 'session' RETURNING seq"
+        case .raiseSequence: "UPDATE sqlite_sequence SET seq = MAX(seq, ?1) WHERE name = 'session' RETURNING seq"
+        case .beginSequence: "INSERT INTO sqlite_sequence (name, seq) VALUES ('session', ?1)"
+        case .ownWrites: "SELECT id, file_name FROM own_write WHERE number > ?1"
+        case .lastOwnWrite: "SELECT MAX(number) FROM own_write"
+        case .noteOwnWrite: "INSERT INTO own_write (id, file_name, time) VALUES (?1, ?2, ?3)"
+        case .forgetOwnWrites: "DELETE FROM own_write WHERE time < ?1"
+        case .refutedNames: "SELECT id, file_name FROM refuted"
         }
     }
 }
