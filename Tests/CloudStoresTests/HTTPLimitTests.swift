@@ -25,7 +25,7 @@ import Testing
         let small = try RawServer([.request, .answer("200 OK", body: Array(bytes.prefix(1000))), .again])
         let finished = Guarded(false)
         let first = RecordingBody()
-        let download = Task { () throws(StoreError) in
+        let download = Task {
             _ = try await client.send(HTTPRequest(.get, server.url + "/large"), into: first)
             finished.withLock { $0 = true }
         }
@@ -48,7 +48,7 @@ import Testing
         let server = try RawServer([.request, .answer("200 OK")])
         let small = try RawServer([.request, .answer("200 OK"), .again])
         let finished = Guarded(false)
-        let upload = Task { () throws(StoreError) in
+        let upload = Task {
             _ = try await client.send(HTTPRequest(.put, server.url + "/large", body: .bytes(bytes)))
             finished.withLock { $0 = true }
         }
