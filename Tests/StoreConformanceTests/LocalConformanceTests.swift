@@ -83,7 +83,9 @@ private struct UnconditionalStore: ObjectStore {
     }
     func copy(
         _ source: String, ifSourceMatch: String?, to target: String, _ condition: WriteCondition
-    ) async throws(StoreError) -> ObjectInfo { try await store.copy(source, to: target, .always) }
+    ) async throws(StoreError) -> ObjectInfo {
+        try await store.copy(source, ifSourceMatch: ifSourceMatch, to: target, .always)
+    }
     func list(_ request: ListRequest) async throws(StoreError) -> ListPage { try await store.list(request) }
     func createContainer() async throws(StoreError) { try await store.createContainer() }
 }
