@@ -23,6 +23,14 @@ public struct AWSCredentials: Sendable, Equatable {
     }
 }
 
+extension AWSCredentials {
+    /// Whether a store cannot tell them apart, whenever they are said to expire.
+    func areSame(as other: AWSCredentials) -> Bool {
+        accessKeyID == other.accessKeyID && secretAccessKey == other.secretAccessKey
+            && sessionToken == other.sessionToken
+    }
+}
+
 /// Gives the credentials to sign a request with. Asked before every request: answers from memory while it can.
 public protocol CredentialsProvider: Sendable {
     /// Credentials that hold now; nil = send the request without a signature.
@@ -31,6 +39,16 @@ public protocol CredentialsProvider: Sendable {
 
     /// Where the credentials come from, in words, after the first success. Never a secret.
     var source: String { get }
+
+    /// A store has refused credentials as expired or unknown: looks for others at once, whatever time they claimed to
+    /// have left.
+    /// - Returns: others than the refused ones; nil when there are none.
+    func renewed(afterRefusalOf refused: AWSCredentials) async -> AWSCredentials?
+}
+
+extension CredentialsProvider {
+    /// None, unless there is a place to look at again.
+    public func renewed(afterRefusalOf refused: AWSCredentials) async -> AWSCredentials? { nil }
 }
 
 /// Credentials that are given and do not change; nil ones leave requests unsigned.
