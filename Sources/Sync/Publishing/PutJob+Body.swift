@@ -96,7 +96,7 @@ extension PutJob {
         guard size >= MultipartPlan.threshold, info.size == size, let tag = info.etag, tag.contains("-") else {
             return false
         }
-        return await context.onDisk { (try? MultipartPlan(length: size).tag(of: file)) == tag }
+        return (try? await MultipartPlan(length: size).tag(of: file)) == tag
     }
 
     /// - Returns: nil where somebody was faster.
