@@ -132,7 +132,8 @@ struct BucketVersionKeeper {
             }.get()
         } catch {
             try? Files.remove(temporary)
-            PublishContext.log.warning("the bucket's version is not kept", ["name": name.fileName, "cause": "\(error)"])
+            PublishContext.log.warning(
+                "the bucket's version is not kept", ["name": name.fileName, "cause": "\(error)"])
         }
     }
 

@@ -120,7 +120,8 @@ extension Publisher {
             case .local, .open: return nil
             case .held: return Unsent(name: change.subject, reason: "held back by a batch")
             case .conflict, .failed, .refused:
-                return Unsent(name: change.subject, reason: change.reason.isEmpty ? change.state.rawValue : change.reason)
+                return Unsent(
+                    name: change.subject, reason: change.reason.isEmpty ? change.state.rawValue : change.reason)
             case .ready:
                 if !connectivity.state.isOnline || Task.isCancelled {
                     return Unsent(name: change.subject, reason: waiting(change, connectivity.state))

@@ -161,7 +161,11 @@ extension PutJob {
             task.cancel()
         }
         started.withLock { $0 = handle }
-        let result = await withTaskCancellationHandler { await task.value } onCancel: { task.cancel() }
+        let result = await withTaskCancellationHandler {
+            await task.value
+        } onCancel: {
+            task.cancel()
+        }
         switch result {
         case .success: handle.finish()
         case .failure(let error) where error.kind == .cancelled: handle.cancelled()

@@ -56,7 +56,8 @@ struct Before {
                 key: name.bodyKey, size: entry.size, etag: entry.etag, modified: entry.uploaded,
                 contentMD5: entry.contentMD5)
             return context.row(
-                name.fileName, object, sha256: entry.sha256, metadata: (try? context.catalog.metadata(id: entry.id)) ?? nil)
+                name.fileName, object, sha256: entry.sha256,
+                metadata: (try? context.catalog.metadata(id: entry.id)) ?? nil)
         }
     }
 

@@ -151,7 +151,8 @@ struct RenameJob {
         do throws(PublishStop) {
             if let metadata = facts.metadata {
                 tag = try await stopping(undoes: true) { () throws(StoreError) in
-                    try await context.store.put(newName.indexKey, .bytes(context.index(newName, metadata)), .always).etag
+                    try await context.store.put(newName.indexKey, .bytes(context.index(newName, metadata)), .always)
+                        .etag
                 }
                 hasIndex = true
             }
