@@ -38,7 +38,7 @@ public final class Publisher: Sendable {
         writer = RowWriter(
             store: store, scratch: stateDirectory, support: { conditions.support },
             lastUpdated: { Timestamp.now.localText })
-        watch = WatchedRows(path: stateDirectory + "/rows.json")
+        watch = WatchedRows(path: stateDirectory + "/watched-rows.json")
         board = PublishBoard(parallel: options.parallel)
         self.connectivity = connectivity
         context = PublishContext(
