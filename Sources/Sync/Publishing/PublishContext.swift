@@ -106,13 +106,9 @@ struct PublishContext: Sendable {
 
     /// The row of an object.
     func row(_ fileName: String, _ object: ObjectInfo, sha256: String?, metadata: SessionMetadata?) -> OverallRow {
-        var checksum = sha256.map { ObjectChecksum.sha256($0) }
-        if store.capabilities.etagIsContentMD5, let tag = object.etag, tag == object.contentMD5 {
-            checksum = .etag(tag)
-        }
-        return OverallRow(
-            fileName: fileName, createdAt: (object.modified ?? .now).rowText, fileSize: object.size,
-            checksum: checksum, metadata: metadata)
+        OverallRow(
+            fileName, object, sha256: sha256, metadata: metadata,
+            etagIsContentMD5: store.capabilities.etagIsContentMD5)
     }
 
     /// The object that the catalog knows.
