@@ -47,7 +47,9 @@ let package = Package(
         layer(
             "SessionCache",
             ["ObjectStore", "Catalog", "SessionFormat", "Operations", "Platform", "JSON", "Digests", "CSystem"]),
-        layer("Sync", ["SessionCache", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON"]),
+        layer(
+            "Sync",
+            ["SessionCache", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON", "Digests"]),
         layer("FileTree", ["Catalog", "SessionCache", "SessionFormat", "Platform"]),
         layer("FuseBridge", ["FileTree", "Platform", "CFuse"]),
         layer("Control", ["Operations", "Platform", "JSON", "Digests", "CMicroHTTPD", "CCurl"]),
@@ -91,8 +93,8 @@ let package = Package(
         tests(
             "SyncTests",
             [
-                "Sync", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON", "TestSupport",
-                "CSQLite",
+                "Sync", "SessionCache", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON",
+                "Digests", "TestSupport", "CSQLite",
             ]),
         tests("FuseBridgeTests", ["FuseBridge", "FileTree"]),
         tests("MountTests", ["sessionfs", "Platform", "TestSupport"]),
