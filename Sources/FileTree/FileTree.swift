@@ -1,6 +1,7 @@
 public import Catalog
 internal import Platform
 public import SessionCache
+public import SessionFormat
 
 /// The filesystem as plain calls: lookup, attributes, listings, open files. It knows neither FUSE nor the network;
 /// every call but a read of bytes that are still arriving is answered at once from local state.
@@ -15,15 +16,30 @@ public final class FileTree: Sendable {
         public var overallPath: String
         /// The text of `.sessionfs/status.json`, made when it is asked for.
         public var status: @Sendable () -> [UInt8]
+        /// What is not in the bucket yet; nil for a tree that cannot be changed.
+        public var staging: Staging?
+        /// How much of a file is sent, from 0 to 100; nil when it is not being sent.
+        public var uploadPercent: @Sendable (Int64) -> Int?
+        /// The metadata of a file whose contents are not in the bucket yet.
+        public var localMetadata: @Sendable (Int64) -> SessionMetadata?
+        /// Waits until the bucket has a closed file; nil when a close does not wait.
+        public var awaitCloud: (@Sendable (Int64) async -> FileSystemError?)?
 
         /// Sources by their parts.
         public init(
-            catalog: Catalog, cache: SessionCache, overallPath: String, status: @escaping @Sendable () -> [UInt8]
+            catalog: Catalog, cache: SessionCache, overallPath: String, status: @escaping @Sendable () -> [UInt8],
+            staging: Staging? = nil, uploadPercent: @escaping @Sendable (Int64) -> Int? = { _ in nil },
+            localMetadata: @escaping @Sendable (Int64) -> SessionMetadata? = { _ in nil },
+            awaitCloud: (@Sendable (Int64) async -> FileSystemError?)? = nil
         ) {
             self.catalog = catalog
             self.cache = cache
             self.overallPath = overallPath
             self.status = status
+            self.staging = staging
+            self.uploadPercent = uploadPercent
+            self.localMetadata = localMetadata
+            self.awaitCloud = awaitCloud
         }
     }
 

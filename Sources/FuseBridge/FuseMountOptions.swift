@@ -16,11 +16,13 @@ public struct FuseMountOptions: Sendable, Equatable {
     public var uid: UInt32
     /// Group shown for all files.
     public var gid: UInt32
+    /// The kernel refuses changes by itself (`ro`). Default on.
+    public var readOnly: Bool
 
     /// Options by their parts.
     public init(
         mountpoint: String, source: String, allowOther: Bool = false, kernelOptions: [String] = [],
-        passthrough: Bool = true, threads: Int = 4, uid: UInt32, gid: UInt32
+        passthrough: Bool = true, threads: Int = 4, uid: UInt32, gid: UInt32, readOnly: Bool = true
     ) {
         self.mountpoint = mountpoint
         self.source = source
@@ -30,13 +32,14 @@ public struct FuseMountOptions: Sendable, Equatable {
         self.threads = threads
         self.uid = uid
         self.gid = gid
+        self.readOnly = readOnly
     }
 
     /// The `-o` value: a comma in the source is escaped, for the mount table is comma-separated.
     var optionString: String {
         let escaped = source.split(separator: "\\", omittingEmptySubsequences: false).joined(separator: "\\\\")
             .split(separator: ",", omittingEmptySubsequences: false).joined(separator: "\\,")
-        var options = ["fsname=\(escaped)", "subtype=sessionfs", "ro", "default_permissions"]
+        var options = ["fsname=\(escaped)", "subtype=sessionfs", readOnly ? "ro" : "rw", "default_permissions"]
         if allowOther { options.append("allow_other") }
         return (options + kernelOptions).joined(separator: ",")
     }
