@@ -27,12 +27,13 @@ enum SessionText {
 
     static func block(_ report: SessionReport) -> String {
         block(
-            report.name, report.size, report.modified, report.uploaded, report.etag, report.state, report.metadata)
+            report.name, report.size, report.modified, report.uploaded, report.etag, report.state, report.metadata,
+            reason: report.reason)
     }
 
     private static func block(
         _ name: String, _ size: UInt64, _ modified: Timestamp, _ uploaded: Timestamp?, _ etag: String?,
-        _ state: String?, _ metadata: JSONValue
+        _ state: String?, _ metadata: JSONValue, reason: String? = nil
     ) -> String {
         var facts: [(String, String)] = [("file", name), ("size", "\(size) (\(Output.size(size)))")]
         if let text = metadata["name"]?.string { facts.append(("name", text)) }
@@ -47,6 +48,7 @@ enum SessionText {
         if let uploaded { facts.append(("uploaded", Output.local(uploaded))) }
         if let etag { facts.append(("etag", etag)) }
         if let state { facts.append(("state", state)) }
+        if let reason { facts.append(("because", reason)) }
         if metadata == .null { facts.append(("metadata", "not known")) }
         return facts.map { key, value in
             key + String(repeating: " ", count: 13 - key.utf8.count) + Output.plain(value) + "\n"
