@@ -10,29 +10,29 @@ public struct FuseMountOptions: Sendable, Equatable {
     public var kernelOptions: [String]
     /// Use kernel passthrough for cached bodies where kernel and rights allow. Default on.
     public var passthrough: Bool
+    /// Nothing can be changed: the kernel refuses it without asking. Default on.
+    public var readOnly: Bool
     /// Threads that serve requests. No call waits, so few are enough. Default 4.
     public var threads: Int
     /// Owner shown for all files.
     public var uid: UInt32
     /// Group shown for all files.
     public var gid: UInt32
-    /// The kernel refuses changes by itself (`ro`). Default on.
-    public var readOnly: Bool
 
     /// Options by their parts.
     public init(
         mountpoint: String, source: String, allowOther: Bool = false, kernelOptions: [String] = [],
-        passthrough: Bool = true, threads: Int = 4, uid: UInt32, gid: UInt32, readOnly: Bool = true
+        passthrough: Bool = true, readOnly: Bool = true, threads: Int = 4, uid: UInt32, gid: UInt32
     ) {
         self.mountpoint = mountpoint
         self.source = source
         self.allowOther = allowOther
         self.kernelOptions = kernelOptions
         self.passthrough = passthrough
+        self.readOnly = readOnly
         self.threads = threads
         self.uid = uid
         self.gid = gid
-        self.readOnly = readOnly
     }
 
     /// The `-o` value: a comma in the source is escaped, for the mount table is comma-separated.
