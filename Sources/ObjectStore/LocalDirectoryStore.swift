@@ -69,7 +69,7 @@ public struct LocalDirectoryStore: ObjectStore {
     public func put(
         _ key: String, _ body: ObjectBody, _ condition: WriteCondition
     ) async throws(StoreError) -> ObjectInfo {
-        try await write(key, body, condition) { () throws(StoreError) in }
+        try await write(key, body, condition)
     }
 
     /// See ``ObjectStore/delete(_:ifMatch:)``.
@@ -89,18 +89,23 @@ public struct LocalDirectoryStore: ObjectStore {
         }
     }
 
-    /// See ``ObjectStore/copy(_:to:_:)``.
+    /// See ``ObjectStore/copy(_:ifSourceMatch:to:_:)``. A version that is named is still there when the copy appears.
     public func copy(
-        _ source: String, to target: String, _ condition: WriteCondition
+        _ source: String, ifSourceMatch: String?, to target: String, _ condition: WriteCondition
     ) async throws(StoreError) -> ObjectInfo {
         let (file, info) = try open(source)
+        if let ifSourceMatch { try Self.require(ifSourceMatch, of: info, source) }
         return try await write(target, .file(file, length: info.size), condition) { () throws(StoreError) in
+            if let ifSourceMatch { try Self.require(ifSourceMatch, of: try current(source), source) }
             let now = try onDirectory(source) { () throws(SystemError) in try file.status() }
             guard ObjectInfo(key: source, now).etag == info.etag else {
                 throw StoreError(.temporary, key: source, message: "the file was written to while it was copied")
             }
         }
     }
+
+    /// See ``ObjectStore/probeConditions()``. They hold here; nothing is written for it.
+    public func probeConditions() async throws(StoreError) -> ConditionSupport { .all }
 
     /// One page, at most 10,000 objects. Every page reads the whole directory: ask large ones of large directories.
     public func list(_ request: ListRequest) async throws(StoreError) -> ListPage {
@@ -182,7 +187,7 @@ public struct LocalDirectoryStore: ObjectStore {
 
     private func write(
         _ key: String, _ body: ObjectBody, _ condition: WriteCondition,
-        beforeCommit check: () throws(StoreError) -> Void
+        beforeCommit check: (() throws(StoreError) -> Void)? = nil
     ) async throws(StoreError) -> ObjectInfo {
         try layout.check(key)
         // Answers early what the commit would answer, before the bytes are written; it is the commit that decides.
@@ -197,8 +202,7 @@ public struct LocalDirectoryStore: ObjectStore {
         sweep(Files.parentDirectory(layout.path(key)))
         do throws(StoreError) {
             try await writer.fill(body)
-            try check()
-            return try await writer.commit(condition)
+            return try await writer.commit(condition, check: check)
         } catch {
             writer.discard()
             throw error

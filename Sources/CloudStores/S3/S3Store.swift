@@ -45,7 +45,7 @@ public final class S3Store: ObjectStore {
 
     /// See ``ObjectStore/capabilities``.
     public var capabilities: StoreCapabilities {
-        StoreCapabilities(etagIsContentMD5: isContentHash, isRemote: true)
+        StoreCapabilities(etagIsContentMD5: isContentHash, isRemote: true, wantsSHA256: !endpoint.isEncrypted)
     }
 
     /// The region in use: configured, or what the store named for the bucket.
@@ -70,6 +70,8 @@ public final class S3Store: ObjectStore {
         var body = HTTPRequest.Body.none
         var payloadHash = SigV4.emptyPayload
         var expectedLength: UInt64?
+        /// Seconds that the server may be silent, instead of the client's own.
+        var patience: Int?
     }
 
     /// Makes a request; once more when the store names another region for the bucket.
@@ -106,11 +108,11 @@ public final class S3Store: ObjectStore {
                     service: "s3", time: .now)
             }
             let url = "\(address.scheme)://\(address.host)\(address.path)" + (query.isEmpty ? "" : "?" + query)
-            return try await http.send(
-                HTTPRequest(
-                    call.method, url, headers: headers.map { (name: $0.0, value: $0.1) }, body: call.body,
-                    expectedLength: call.expectedLength),
-                into: sink)
+            var request = HTTPRequest(
+                call.method, url, headers: headers.map { (name: $0.0, value: $0.1) }, body: call.body,
+                expectedLength: call.expectedLength)
+            request.stallTimeoutSeconds = call.patience
+            return try await http.send(request, into: sink)
         } catch {
             var error = error
             if error.key.isEmpty { error.key = call.key ?? "" }
