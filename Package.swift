@@ -47,7 +47,9 @@ let package = Package(
         layer(
             "SessionCache",
             ["ObjectStore", "Catalog", "SessionFormat", "Operations", "Platform", "JSON", "Digests", "CSystem"]),
-        layer("Sync", ["SessionCache", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON"]),
+        layer(
+            "Sync",
+            ["SessionCache", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON", "Digests"]),
         layer("FileTree", ["Catalog", "SessionCache", "SessionFormat", "Platform"]),
         layer("FuseBridge", ["FileTree", "Platform", "CFuse"]),
         layer("Control", ["Operations", "Platform", "JSON", "Digests", "CMicroHTTPD", "CCurl"]),
