@@ -48,11 +48,13 @@ public struct GatedStore: ObjectStore {
         try await gated { () async throws(StoreError) in try await store.delete(key, ifMatch: ifMatch) }
     }
 
-    /// See ``ObjectStore/copy(_:to:_:)``.
+    /// See ``ObjectStore/copy(_:ifSourceMatch:to:_:)``.
     public func copy(
-        _ source: String, to target: String, _ condition: WriteCondition
+        _ source: String, ifSourceMatch: String?, to target: String, _ condition: WriteCondition
     ) async throws(StoreError) -> ObjectInfo {
-        try await gated { () async throws(StoreError) in try await store.copy(source, to: target, condition) }
+        try await gated { () async throws(StoreError) in
+            try await store.copy(source, ifSourceMatch: ifSourceMatch, to: target, condition)
+        }
     }
 
     /// See ``ObjectStore/list(_:)``.
@@ -68,6 +70,14 @@ public struct GatedStore: ObjectStore {
     /// See ``ObjectStore/changeMark(prefix:)``.
     public func changeMark(prefix: String) async throws(StoreError) -> String? {
         try await gated { () async throws(StoreError) in try await store.changeMark(prefix: prefix) }
+    }
+
+    /// See ``ObjectStore/multipart``.
+    public var multipart: (any MultipartStore)? { store.multipart.map { GatedMultipart(store: $0, gate: self) } }
+
+    /// See ``ObjectStore/probeConditions()``.
+    public func probeConditions() async throws(StoreError) -> ConditionSupport {
+        try await gated { () async throws(StoreError) in try await store.probeConditions() }
     }
 
     /// Makes a request in a task of its own, which can be ended alone.
@@ -91,6 +101,44 @@ public struct GatedStore: ObjectStore {
         case .failure(let error):
             throw connectivity.leave(ticket, error) ?? error
         }
+    }
+}
+
+/// The uploads in parts of a store behind its gate.
+private struct GatedMultipart: MultipartStore {
+    let store: any MultipartStore
+    let gate: GatedStore
+
+    func begin(_ key: String) async throws(StoreError) -> String {
+        try await gate.gated { () async throws(StoreError) in try await store.begin(key) }
+    }
+
+    func put(
+        part number: Int, of uploadID: String, _ key: String, _ body: ObjectBody
+    ) async throws(StoreError) -> MultipartPart {
+        try await gate.gated { () async throws(StoreError) in
+            try await store.put(part: number, of: uploadID, key, body)
+        }
+    }
+
+    func parts(of uploadID: String, _ key: String) async throws(StoreError) -> [MultipartPart] {
+        try await gate.gated { () async throws(StoreError) in try await store.parts(of: uploadID, key) }
+    }
+
+    func complete(
+        _ uploadID: String, _ key: String, parts: [MultipartPart], _ condition: WriteCondition
+    ) async throws(StoreError) -> ObjectInfo {
+        try await gate.gated { () async throws(StoreError) in
+            try await store.complete(uploadID, key, parts: parts, condition)
+        }
+    }
+
+    func abort(_ uploadID: String, _ key: String) async throws(StoreError) {
+        try await gate.gated { () async throws(StoreError) in try await store.abort(uploadID, key) }
+    }
+
+    func uploads(prefix: String) async throws(StoreError) -> [MultipartUpload] {
+        try await gate.gated { () async throws(StoreError) in try await store.uploads(prefix: prefix) }
     }
 }
 

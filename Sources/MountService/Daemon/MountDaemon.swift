@@ -84,11 +84,17 @@ public final class MountDaemon: Sendable {
         let fan = ChangeFan()
         var options = CacheOptions()
         options.maxBytes = plan.cacheLimit
+        options.waitsWhenOffline = plan.offlineReads == .wait
+        let line = connectivity
+        let store = GatedStore(plan.store, line)
+        // The last one asks whether the line is back: without retries, which would be long about it.
+        let bodies = GatedStore(plan.bodies, line)
         do throws(CacheError) {
             // Without the retries of `plan.store`: a download repeats each range itself, from where it broke off.
             cache = try SessionCache(
-                directory: plan.cacheDirectory + "/sessions", catalog: catalog, store: plan.bodies,
-                operations: operations, options: options, onFactsChanged: { fan.catalogChanged($0) })
+                directory: plan.cacheDirectory + "/sessions", catalog: catalog, store: bodies,
+                operations: operations, options: options, connectivity: line, onFactsChanged: { fan.catalogChanged($0) }
+            )
         } catch {
             throw MountFailure(error)
         }
@@ -98,12 +104,12 @@ public final class MountDaemon: Sendable {
         refreshing.tailInterval = max(refreshing.tailInterval, plan.pollInterval)
         refreshing.reconcileInterval = max(refreshing.reconcileInterval, plan.pollInterval)
         refresher = Refresher(
-            store: plan.store, catalog: catalog, cacheDirectory: plan.cacheDirectory, operations: operations,
+            store: store, catalog: catalog, cacheDirectory: plan.cacheDirectory, operations: operations,
             options: refreshing, publish: { fan.catalogChanged($0) })
         staging = try Self.openStaging(plan, catalog, cache) { fan.stagingChanged($0) }
         publisher = staging.map { [operations, connectivity, catalog] staging in
             Publisher(
-                store: plan.store, staging: staging, catalog: catalog, connectivity: connectivity,
+                store: store, staging: staging, catalog: catalog, connectivity: connectivity,
                 operations: operations, stateDirectory: plan.stateDirectory, options: plan.publishing)
         }
         let status = Guarded<(@Sendable () -> [UInt8])?>(nil)
@@ -122,8 +128,8 @@ public final class MountDaemon: Sendable {
                 tree: tree,
                 options: FuseMountOptions(
                     mountpoint: plan.mountpoint, source: plan.store.location, allowOther: plan.allowOther,
-                    kernelOptions: plan.kernelOptions, passthrough: plan.passthrough, uid: getuid(), gid: getgid(),
-                    readOnly: staging == nil))
+                    kernelOptions: plan.kernelOptions, passthrough: plan.passthrough, readOnly: staging == nil,
+                    uid: getuid(), gid: getgid()))
         } catch {
             throw MountFailure(error.description, error.code == EPERM || error.code == EACCES ? .denied : .failed)
         }
