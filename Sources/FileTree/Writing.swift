@@ -62,14 +62,19 @@ extension FileTree {
     ) throws(FileSystemError) -> (attributes: FileAttributes, opened: OpenedFile) {
         let staging = try staging(directory)
         guard name.utf8.count <= 255 else { throw FileSystemError(.nameTooLong) }
+        var attempts = 0
         while true {
+            attempts += 1
             let made: StagedFile
             do throws(StagingError) {
                 made = try staging.create(name)
             } catch {
                 guard error.kind == .exists, !exclusive else { throw FileSystemError(error) }
                 // Made by someone else since the kernel looked the name up.
-                guard let found = try? lookup(name, in: directory) else { continue }
+                guard let found = try? lookup(name, in: directory) else {
+                    if attempts < 10 { continue }
+                    throw FileSystemError(error)
+                }
                 let opened = try waiting { self.openForWriting(found.inode, truncating: truncating, reply: $0) }
                 return (try attributes(found.inode), opened)
             }
@@ -134,6 +139,11 @@ extension FileTree {
             throw FileSystemError(.invalidArgument, "no such handle")
         }
         return (file, staging)
+    }
+
+    /// Whether the close of an open file waits for the disk.
+    public func isOpenForWriting(_ handle: UInt64) -> Bool {
+        (handles.withLock { $0.files[handle] } as? SessionFile)?.isWritable ?? false
     }
 
     /// Whether a change of an open file waits until it is open for writing again, after it was given up for sending.

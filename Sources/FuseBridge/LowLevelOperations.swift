@@ -73,19 +73,17 @@ func lowLevelOperations() -> fuse_lowlevel_ops {
     }
     table.release = { request, inode, info in
         withBridge(request) { bridge throws(FileSystemError) in
-            guard let handle = info?.pointee.fh, let flags = info?.pointee.flags else {
-                throw FileSystemError(.invalidArgument)
-            }
+            guard let handle = info?.pointee.fh else { throw FileSystemError(.invalidArgument) }
             bridge.passthrough.close(inode: inode, handle: handle)
-            if flags & O_ACCMODE == O_RDONLY && flags & (O_TRUNC | O_CREAT) == 0 {
-                bridge.tree.close(handle)
-                fuse_reply_err(request, 0)
-            } else {
+            if bridge.tree.isOpenForWriting(handle) {
                 bridge.deferred(request) {
                     bridge.tree.close(handle)
                 } reply: {
                     fuse_reply_err($0, 0)
                 }
+            } else {
+                bridge.tree.close(handle)
+                fuse_reply_err(request, 0)
             }
         }
     }

@@ -21,12 +21,24 @@ final class PendingReply: Sendable {
         var request: RequestReference?
         /// Stops what the request waits for.
         var cancel: (@Sendable () -> Void)?
+        /// libfuse is still being told of the request, and holds a lock in it.
+        var isRegistering = false
+        var isInterrupted = false
     }
 
     fileprivate init(_ request: fuse_req_t?, session: FuseSession, token: UInt?) {
         self.session = session
         self.token = token
-        state = Guarded(State(request: RequestReference(request: request)))
+        state = Guarded(State(request: RequestReference(request: request), isRegistering: token != nil))
+    }
+
+    /// libfuse knows how to interrupt the request.
+    fileprivate func registered() {
+        let isInterrupted = state.withLock { state in
+            state.isRegistering = false
+            return state.isInterrupted
+        }
+        if isInterrupted { interrupt() }
     }
 
     /// Answers, unless somebody has.
@@ -56,7 +68,12 @@ final class PendingReply: Sendable {
 
     /// The program has got a signal: it gets its answer, and what it waited for is no longer wanted.
     fileprivate func interrupt() {
-        let cancel = state.withLock { $0.cancel }
+        let (waits, cancel) = state.withLock { state in
+            state.isInterrupted = true
+            return (state.isRegistering, state.cancel)
+        }
+        // An answer frees the request, and the lock in it.
+        if waits { return }
         answer { fuse_reply_err($0, EINTR) }
         cancel?()
     }
@@ -103,6 +120,7 @@ extension FuseSession {
             { request, data in
                 bridge(fuse_req_userdata(request))?.pending.interrupt(UInt(bitPattern: data))
             }, UnsafeMutableRawPointer(bitPattern: token))
+        reply.registered()
         return reply
     }
 
