@@ -39,9 +39,8 @@ extension MountDaemon {
             },
             limits: { [self] wish throws(ControlProblem) in
                 let limits = plan.limits
-                let upload = wish.upload ?? limits.upload ?? 0
-                let download = wish.download ?? limits.download ?? 0
-                limits.set(upload: upload == 0 ? nil : upload, download: download == 0 ? nil : download)
+                if let rate = wish.upload { limits.upload = rate }
+                if let rate = wish.download { limits.download = rate }
                 return limitsReport()
             })
     }

@@ -18,8 +18,8 @@ public struct OpenedStore: Sendable {
     public init(_ settings: StoreSettings) throws(MountFailure) {
         limits = BandwidthLimits(upload: settings.uploadLimit, download: settings.downloadLimit)
         switch settings.location {
-        case .directory(let path): provider = LocalDirectoryStore(directory: path)
-        case .s3: provider = try S3Opening.open(settings)
+        case .directory(let path): provider = LocalDirectoryStore(directory: path, limits: limits)
+        case .s3: provider = try S3Opening.open(settings, limits)
         case .azure, .gcs:
             do throws(ConfigurationError) { try settings.location.requireSupport() } catch {
                 throw MountFailure(error.description, .usage)
