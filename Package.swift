@@ -69,7 +69,12 @@ let package = Package(
 
         tests("CatalogTests", ["Catalog", "SessionFormat", "Platform", "CSQLite"]),
         tests("ControlTests", ["Control", "Operations", "Platform", "JSON"]),
-        tests("MountServiceTests", ["MountService", "Control", "Sync", "SessionCache", "Platform", "JSON"]),
+        tests(
+            "MountServiceTests",
+            [
+                "MountService", "Control", "Sync", "SessionCache", "SampleStore", "ObjectStore", "SessionFormat",
+                "Platform", "JSON",
+            ]),
         tests("JSONTests", ["JSON"]),
         tests("CloudStoresTests", ["CloudStores", "ObjectStore", "Platform", "JSON", "Digests", "TestSupport"]),
         tests("DigestsTests", ["Digests"]),

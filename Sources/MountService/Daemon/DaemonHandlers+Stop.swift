@@ -6,18 +6,19 @@ internal import Sync
 
 /// `POST /v1/stop` and `POST /v1/flush`.
 extension MountDaemon {
-    /// Sends what can be sent, after another try of what failed.
+    /// Sends what can be sent.
+    /// - Returns: what was not, and what waits for a decision.
     func flush(
         _ timeout: Double?, _ progress: @escaping ControlHandlers.Progress
     ) async throws(ControlProblem) -> [Unsent] {
-        let (staging, publisher) = try writingSide()
-        try report { () throws(StagingError) in try staging.retry(refused: false) }
-        return await publisher.flush(timeout: timeout) { done, total in
+        let publisher = try writingSide().1
+        let unsent = await publisher.flush(timeout: timeout) { done, total in
             progress(
                 ProgressUpdate(
                     phase: "flush", completed: UInt64(clamping: done), total: UInt64(clamping: total),
                     message: "\(done) of \(total) changes sent"))
         }
+        return unsent + undecided()
     }
 
     /// Flushes and unmounts for `sessionfs unmount`. A busy mount is tried again until the time is up, then stays.

@@ -21,7 +21,8 @@ final class LocalMetadata: Sendable {
 
     /// What the contents of a change say; nil when it has none, when they are no session, or while they are written.
     func metadata(_ change: PendingChange) -> SessionMetadata? {
-        guard let content = change.content, change.state != .open, let name = change.name.flatMap(SessionName.init(fileName:))
+        guard let content = change.content, change.state != .open,
+            let name = change.name.flatMap(SessionName.init(fileName:))
         else { return nil }
         if let found = known.withLock({ $0[change.id] }), found.generation == change.generation {
             return found.metadata

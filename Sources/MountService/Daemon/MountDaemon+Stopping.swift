@@ -32,7 +32,7 @@ extension MountDaemon {
     /// Sends what can be sent before the daemon ends.
     /// - Returns: what was not sent; it stays in the state directory.
     func sendTheRest() -> [Unsent] {
-        guard let publisher, let staging, staging.counts.pending > 0 else { return remaining() }
+        guard let publisher, let staging, staging.counts.pending > 0 else { return remaining() + undecided() }
         phase.withLock { $0 = .draining }
         let timeout = lastFlush.withLock { $0 }
         log.info("sending what is pending", ["changes": String(staging.counts.pending)])
@@ -55,14 +55,22 @@ extension MountDaemon {
             hurry.open(())
             return found
         }
-        for item in unsent { log.warning("not sent: \(item.name): \(item.reason)") }
-        return unsent
+        let left = unsent + undecided()
+        for item in left { log.warning("not sent: \(item.name): \(item.reason)") }
+        return left
     }
 
     /// What is not in the bucket although it is meant for it.
     func remaining() -> [Unsent] {
         (staging?.changes() ?? []).filter { $0.state != .local }.map { change in
             Unsent(name: change.subject, reason: change.reason.isEmpty ? "not sent yet" : change.reason)
+        }
+    }
+
+    /// Conflicts over removals and renames, which are no changes any more but wait for a decision.
+    func undecided() -> [Unsent] {
+        ((try? staging?.conflicts(includingDecided: false)) ?? []).filter { $0.changeID == nil }.map { record in
+            Unsent(name: record.name, reason: "conflict \(record.id) waits for a decision")
         }
     }
 

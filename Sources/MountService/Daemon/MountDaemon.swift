@@ -107,10 +107,10 @@ public final class MountDaemon: Sendable {
             store: store, catalog: catalog, cacheDirectory: plan.cacheDirectory, operations: operations,
             options: refreshing, publish: { fan.catalogChanged($0) })
         staging = try Self.openStaging(plan, catalog, cache) { fan.stagingChanged($0) }
-        publisher = staging.map { [operations, connectivity, catalog] staging in
+        publisher = staging.map { [operations, connectivity, catalog, cache] staging in
             Publisher(
                 store: store, staging: staging, catalog: catalog, connectivity: connectivity,
-                operations: operations, stateDirectory: plan.stateDirectory, options: plan.publishing)
+                operations: operations, stateDirectory: plan.stateDirectory, options: plan.publishing, cache: cache)
         }
         let status = Guarded<(@Sendable () -> [UInt8])?>(nil)
         tree = FileTree(
