@@ -98,8 +98,8 @@ let package = Package(
         tests(
             "SyncTests",
             [
-                "Sync", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON", "TestSupport",
-                "CSQLite",
+                "Sync", "SessionCache", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON",
+                "Digests", "TestSupport", "CSQLite",
             ]),
         tests("FuseBridgeTests", ["FuseBridge", "FileTree"]),
         tests("MountTests", ["sessionfs", "Platform", "TestSupport"]),
