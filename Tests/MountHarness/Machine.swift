@@ -85,16 +85,27 @@ package class Machine {
         environment: [String: String] = [:], _ location: SourceLocation = #_sourceLocation
     ) throws {
         let target = directory ?? point
-        try Files.makeDirectories(target)
-        let result = run(
-            ["mount"] + self.options + options + [bucket.url, target], environment: environment, location)
+        let result = try tryMount(at: directory, options, environment: environment, location)
         try #require(result.status == 0, "mount: \(result.errors)\(log)", sourceLocation: location)
-        let daemon = try daemon(target)
-        daemons.withLock { _ = $0.insert(daemon) }
         if learnt {
             let refreshed = run(["refresh", target], location)
             try #require(refreshed.status == 0, "refresh: \(refreshed.errors)\(log)", sourceLocation: location)
         }
+    }
+
+    /// Mounts the bucket, or not, as it comes.
+    package func tryMount(
+        at directory: String? = nil, _ options: [String] = [], environment: [String: String] = [:],
+        _ location: SourceLocation = #_sourceLocation
+    ) throws -> CommandResult {
+        let target = directory ?? point
+        try Files.makeDirectories(target)
+        let result = run(
+            ["mount"] + self.options + options + [bucket.url, target], environment: environment, location)
+        if result.status == 0, let pid = (try? json(["status", target], location))?["pid"] as? Int {
+            daemons.withLock { _ = $0.insert(Int32(pid)) }
+        }
+        return result
     }
 
     /// Unmounts with the program's own command, and fails the test when that does not work.

@@ -1,7 +1,7 @@
 internal import Foundation
 internal import Platform
 internal import TestSupport
-package import Testing
+internal import Testing
 
 /// A private world for one test: a bucket, and a machine with mounts of it; more machines where a test asks for them.
 package final class MountWorld: Machine {

@@ -53,7 +53,7 @@ package final class OpenedFile {
     private let path: String
     private var isOpen = true
 
-    package init(_ path: String, _ flags: Int32, permissions: mode_t = 0o644) throws {
+    package init(_ path: String, _ flags: Int32, permissions: UInt32 = 0o644) throws {
         self.path = path
         descriptor = Glibc.open(path, flags | O_CLOEXEC, permissions)
         guard descriptor >= 0 else { throw SystemError.current("open", path) }

@@ -1,4 +1,4 @@
-package import Testing
+internal import Testing
 
 /// `sessionfs status --json`, by dotted paths.
 package struct Status {
