@@ -102,7 +102,14 @@ let package = Package(
                 "Digests", "TestSupport", "CSQLite",
             ]),
         tests("FuseBridgeTests", ["FuseBridge", "FileTree"]),
-        tests("MountTests", ["sessionfs", "Platform", "TestSupport"]),
+        .target(
+            name: "MountHarness", dependencies: ["Platform", "TestSupport"], path: "Tests/MountHarness",
+            swiftSettings: settings),
+        tests("MountTests", ["sessionfs", "MountHarness", "Platform", "TestSupport"]),
+        tests("WritingTests", ["sessionfs", "MountHarness", "Platform", "TestSupport"]),
+        tests("CrashTests", ["sessionfs", "MountHarness", "Platform"]),
+        tests("NetworkTests", ["sessionfs", "MountHarness", "Platform", "TestSupport"]),
+        tests("ModelTests", ["sessionfs", "MountHarness", "Platform"]),
         tests("DocsTests", ["sessionfs", "MountService", "FuseBridge", "FileTree"]),
     ]
 )
