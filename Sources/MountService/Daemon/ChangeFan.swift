@@ -29,18 +29,16 @@ final class ChangeFan: Sendable {
     func catalogChanged(_ delta: CatalogDelta) {
         guard let targets = targets.withLock({ $0 }) else { return }
         targets.staging?.apply(delta)
-        publish(delta, targets)
+        targets.cache.apply(delta)
+        targets.session.invalidate(targets.tree.invalidations(for: delta))
         if delta.overallFile { targets.publisher?.overallFileChanged() }
     }
 
-    /// What is staged has changed, otherwise than by a program's call.
+    /// What is staged has changed, otherwise than by a program's call. The kernel is told soon and not at once: a notice
+    /// may have to wait for pages that a download holds, and the caller's thread may be needed for that very download.
     func stagingChanged(_ delta: CatalogDelta) {
         guard let targets = targets.withLock({ $0 }) else { return }
-        publish(delta, targets)
-    }
-
-    private func publish(_ delta: CatalogDelta, _ targets: Targets) {
         targets.cache.apply(delta)
-        targets.session.invalidate(targets.tree.invalidations(for: delta))
+        targets.session.invalidateLater(targets.tree.invalidations(for: delta))
     }
 }

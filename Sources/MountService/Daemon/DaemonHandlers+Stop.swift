@@ -3,6 +3,7 @@ internal import Glibc
 internal import Platform
 internal import SessionCache
 internal import Sync
+internal import Synchronization
 
 /// `POST /v1/stop` and `POST /v1/flush`.
 extension MountDaemon {
@@ -28,7 +29,7 @@ extension MountDaemon {
         if let policy = wish.policy { chosenPolicy.withLock { $0 = policy } }
         let began = Timestamp.monotonic
         func left() -> Double? { wish.timeout.map { max(0, $0 - Timestamp.monotonic.seconds(since: began)) } }
-        if unmounted.current == nil {
+        if unmounted.current == nil, !detached.load(ordering: .acquiring) {
             phase.withLock { $0 = .draining }
             if publisher != nil {
                 let unsent = try await flush(wish.timeout, progress)
@@ -36,10 +37,10 @@ extension MountDaemon {
                 lastFlush.withLock { $0 = unsent.isEmpty ? min(plan.flushTimeout, left() ?? plan.flushTimeout) : 0 }
             }
             try await unmount(wish, left() ?? 10, progress)
+            await unmounted.wait()
         } else if wish.timeout == 0 {
             hurry.open(())
         }
-        await unmounted.wait()
         let unsent = await drained.wait()
         progress(ProgressUpdate(phase: "clean", message: "cleaning the cache"))
         return StopResult(unsent: unsent.map(UnsentItem.init), unmounted: true, freedBytes: await cleaned.wait())

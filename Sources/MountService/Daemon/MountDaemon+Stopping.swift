@@ -21,7 +21,7 @@ extension MountDaemon {
                 // Files are open, and a signal wants an end: the name goes now, the open files with this process.
                 log.warning("\(error); detaching, open files will fail")
                 try? session.unmount(lazily: true)
-                detached.store(true, ordering: .relaxed)
+                detached.store(true, ordering: .releasing)
                 return
             }
         }
