@@ -63,7 +63,7 @@ struct WritingAPITests {
     }
 
     @Test func theQueueComesThroughUnchanged() async throws {
-        try await serving { client in
+        try await serving { client throws -> Void in
             #expect(try client.queue().changes == [WritingFixture.change, WritingFixture.bare])
             let wire = try client.request("GET", "/v1/queue")["changes"]?.array?.first
             #expect(
@@ -75,7 +75,7 @@ struct WritingAPITests {
     }
 
     @Test func changesAreGivenUpByName() async throws {
-        try await serving { client in
+        try await serving { client throws -> Void in
             let name = WritingFixture.change.name
             #expect(try client.discard(name).items == [DiscardResult.Item(name: name, kept: "/s/kept/1")])
             #expect(try client.clearQueue().items.first?.problem == "it is open")
@@ -83,7 +83,7 @@ struct WritingAPITests {
     }
 
     @Test func aFlushReportsProgressAndWhatIsLeft() async throws {
-        try await serving { client in
+        try await serving { client throws -> Void in
             var steps: [UInt64] = []
             let result = try client.flush(timeout: 2.5) { steps.append($0.completed) }
             #expect(steps == [1])
@@ -93,7 +93,7 @@ struct WritingAPITests {
     }
 
     @Test func conflictsAreListedShownAndDecided() async throws {
-        try await serving { client in
+        try await serving { client throws -> Void in
             #expect(try client.conflicts().conflicts == [WritingFixture.conflict(nil)])
             #expect(try client.conflicts(includingDecided: true).conflicts.count == 2)
             #expect(try client.conflict(9) == WritingFixture.conflict(nil))
@@ -104,7 +104,7 @@ struct WritingAPITests {
     }
 
     @Test func batchesOfflineAndLimits() async throws {
-        try await serving { client in
+        try await serving { client throws -> Void in
             #expect(try client.batch(.begin) == BatchResult(batch: 3, changes: 0))
             #expect(try client.batch(.commit).changes == 4)
             #expect(try client.offline(true) == ConnectionReport(state: .forced, since: Timestamp(seconds: 30)))
