@@ -40,7 +40,7 @@ let package = Package(
         layer("SessionFormat", ["JSON", "Digests"]),
         layer("Platform", ["CSystem"]),
         layer("Operations", ["Platform", "JSON"]),
-        layer("ObjectStore", ["Platform"]),
+        layer("ObjectStore", ["Platform", "Digests"]),
         layer("CloudStores", ["ObjectStore", "Platform", "JSON", "Digests", "CCurl", "CExpat", "COpenSSL"]),
         layer("SampleStore", ["SessionFormat", "ObjectStore", "Platform", "JSON", "Digests", "CZlib"]),
         layer("Catalog", ["SessionFormat", "Platform", "JSON", "Digests", "CSQLite"]),
@@ -80,7 +80,7 @@ let package = Package(
             ["FileTree", "Catalog", "SessionCache", "ObjectStore", "Operations", "SessionFormat", "Platform"]),
         tests("SampleStoreTests", ["SampleStore", "SessionFormat", "ObjectStore", "Platform", "JSON", "Digests"]),
         .target(
-            name: "TestSupport", dependencies: ["ObjectStore", "Platform"], path: "Tests/TestSupport",
+            name: "TestSupport", dependencies: ["ObjectStore", "Platform", "Digests"], path: "Tests/TestSupport",
             swiftSettings: settings),
         tests("MountHelperTests", ["TestSupport"]),
         tests("TestSupportTests", ["TestSupport"]),

@@ -23,24 +23,17 @@ struct DirectoryWriter {
     }
 
     /// Fills the file and makes its contents durable, giving way to other tasks after every piece.
-    func fill(_ body: ObjectBody) async throws(StoreError) {
+    func fill(_ body: ObjectBody, _ limits: BandwidthLimits? = nil) async throws(StoreError) {
         let length = body.length
         try onDirectory(key) { () throws(SystemError) in try file.reserve(length) }
         var done: UInt64 = 0
         while done < length {
             guard !Task.isCancelled else { throw StoreError(.cancelled, key: key, message: "write was cancelled") }
             let count = Int(min(UInt64(LocalDirectoryStore.pieceSize), length - done))
+            try await limits?.pass(count, .upload)
+            let piece = try body.read(at: done, count: count)
             try onDirectory(key) { () throws(SystemError) in
-                switch body {
-                case .bytes(let bytes):
-                    try file.write(bytes.span.extracting(Int(done)..<Int(done) + count).bytes, at: done)
-                case .file(let source, _):
-                    let piece = try source.read(at: done, count: count)
-                    guard piece.count == count else {
-                        throw SystemError(code: EIO, operation: "read source of", subject: key)
-                    }
-                    try file.write(piece, at: done)
-                }
+                try file.write(piece, at: done)
             }
             done += UInt64(count)
             await Task.yield()
@@ -53,9 +46,16 @@ struct DirectoryWriter {
     }
 
     /// Gives the file its name.
+    /// - Parameter check: looked at right before, under the lock under which names change; nil when nothing is.
     /// - Throws: `.precondition` when the condition does not hold.
-    func commit(_ condition: WriteCondition) async throws(StoreError) -> ObjectInfo {
+    func commit(
+        _ condition: WriteCondition, check: (() throws(StoreError) -> Void)? = nil
+    ) async throws(StoreError) -> ObjectInfo {
         let target = layout.path(key)
+        // A new name alone needs no lock: link(2) decides.
+        let lock = condition == .ifAbsent && check == nil ? nil : try await layout.lock()
+        defer { withExtendedLifetime(lock) {} }
+        try check?()
         if condition == .ifAbsent {
             do throws(SystemError) { try Files.link(temporary, to: target) } catch {
                 if error.code == EEXIST, !Files.isDirectory(target) {
@@ -65,7 +65,7 @@ struct DirectoryWriter {
                 throw StoreError(directory: error, key: key)
             }
         } else {
-            try await replace(target, condition)
+            try replace(target, condition)
         }
         discard()
         return try onDirectory(key) { () throws(SystemError) in
@@ -77,9 +77,8 @@ struct DirectoryWriter {
     /// Removes the temporary file, if it still has its name.
     func discard() { unlink(temporary) }
 
-    private func replace(_ target: String, _ condition: WriteCondition) async throws(StoreError) {
-        let lock = try await layout.lock()
-        defer { withExtendedLifetime(lock) {} }
+    /// The lock is held.
+    private func replace(_ target: String, _ condition: WriteCondition) throws(StoreError) {
         let current = try onDirectory(key) { () throws(SystemError) in try Files.statusOfLink(target) }
         if let current, current.kind != .regular { throw taken(by: current.kind) }
         if case .ifMatch(let tag) = condition {

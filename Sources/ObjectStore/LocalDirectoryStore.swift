@@ -19,9 +19,15 @@ public struct LocalDirectoryStore: ObjectStore {
 
     private let layout: DirectoryLayout
     private let swept = Guarded<Set<String>>([])
+    private let limits: BandwidthLimits?
 
-    /// - Parameter directory: a path; it need not exist yet. Relative ones are taken from the current directory, now.
-    public init(directory: String) { layout = DirectoryLayout(directory: directory) }
+    /// - Parameters:
+    ///   - directory: a path; it need not exist yet. Relative ones are taken from the current directory, now.
+    ///   - limits: for bytes that are read and written; copies within the directory are free.
+    public init(directory: String, limits: BandwidthLimits? = nil) {
+        layout = DirectoryLayout(directory: directory)
+        self.limits = limits
+    }
 
     /// See ``ObjectStore/location``.
     public var location: String { "file://" + layout.root }
@@ -58,6 +64,7 @@ public struct LocalDirectoryStore: ObjectStore {
             guard bytes.count == count, ObjectInfo(key: key, now).etag == info.etag else {
                 throw StoreError(.temporary, key: key, message: "the file was written to while it was read")
             }
+            try await limits?.pass(count, .download)
             try sink.receive(bytes.span.bytes)
             offset += UInt64(count)
             await Task.yield()
@@ -69,7 +76,7 @@ public struct LocalDirectoryStore: ObjectStore {
     public func put(
         _ key: String, _ body: ObjectBody, _ condition: WriteCondition
     ) async throws(StoreError) -> ObjectInfo {
-        try await write(key, body, condition) { () throws(StoreError) in }
+        try await write(key, body, condition, limits)
     }
 
     /// See ``ObjectStore/delete(_:ifMatch:)``.
@@ -89,18 +96,23 @@ public struct LocalDirectoryStore: ObjectStore {
         }
     }
 
-    /// See ``ObjectStore/copy(_:to:_:)``.
+    /// See ``ObjectStore/copy(_:ifSourceMatch:to:_:)``. A version that is named is still there when the copy appears.
     public func copy(
-        _ source: String, to target: String, _ condition: WriteCondition
+        _ source: String, ifSourceMatch: String?, to target: String, _ condition: WriteCondition
     ) async throws(StoreError) -> ObjectInfo {
         let (file, info) = try open(source)
+        if let ifSourceMatch { try Self.require(ifSourceMatch, of: info, source) }
         return try await write(target, .file(file, length: info.size), condition) { () throws(StoreError) in
+            if let ifSourceMatch { try Self.require(ifSourceMatch, of: try current(source), source) }
             let now = try onDirectory(source) { () throws(SystemError) in try file.status() }
             guard ObjectInfo(key: source, now).etag == info.etag else {
                 throw StoreError(.temporary, key: source, message: "the file was written to while it was copied")
             }
         }
     }
+
+    /// See ``ObjectStore/probeConditions()``. They hold here; nothing is written for it.
+    public func probeConditions() async throws(StoreError) -> ConditionSupport { .all }
 
     /// One page, at most 10,000 objects. Every page reads the whole directory: ask large ones of large directories.
     public func list(_ request: ListRequest) async throws(StoreError) -> ListPage {
@@ -181,8 +193,8 @@ public struct LocalDirectoryStore: ObjectStore {
     }
 
     private func write(
-        _ key: String, _ body: ObjectBody, _ condition: WriteCondition,
-        beforeCommit check: () throws(StoreError) -> Void
+        _ key: String, _ body: ObjectBody, _ condition: WriteCondition, _ limits: BandwidthLimits? = nil,
+        beforeCommit check: (() throws(StoreError) -> Void)? = nil
     ) async throws(StoreError) -> ObjectInfo {
         try layout.check(key)
         // Answers early what the commit would answer, before the bytes are written; it is the commit that decides.
@@ -196,9 +208,8 @@ public struct LocalDirectoryStore: ObjectStore {
         let writer = try DirectoryWriter(layout, key: key)
         sweep(Files.parentDirectory(layout.path(key)))
         do throws(StoreError) {
-            try await writer.fill(body)
-            try check()
-            return try await writer.commit(condition)
+            try await writer.fill(body, limits)
+            return try await writer.commit(condition, check: check)
         } catch {
             writer.discard()
             throw error

@@ -3,6 +3,10 @@ public import Platform
 /// The requests that a store knows.
 public enum StoreVerb: String, Sendable, CaseIterable {
     case head, get, put, delete, copy, list, create, mark
+    /// One part of an upload in parts.
+    case part
+    /// The beginning, listing, completion and abortion of an upload in parts.
+    case multipart
 }
 
 /// What has passed through a ``MeteredStore`` since it was made.
@@ -21,7 +25,7 @@ public struct StoreStatistics: Sendable, Equatable {
     public var verbs: [StoreVerb: Figures] = [:]
     /// Body bytes that arrived, those of broken reads included.
     public var bytesRead: UInt64 = 0
-    /// Body bytes of writes that succeeded.
+    /// Body bytes of writes and parts that succeeded.
     public var bytesWritten: UInt64 = 0
     /// Requests that have begun and not ended.
     public var inFlight: Int = 0
@@ -74,7 +78,7 @@ public struct MeteredStore: ObjectStore {
         _ key: String, _ body: ObjectBody, _ condition: WriteCondition
     ) async throws(StoreError) -> ObjectInfo {
         let info = try await counting(.put) { () throws(StoreError) in try await store.put(key, body, condition) }
-        state.withLock { $0.bytesWritten += body.length }
+        wrote(body.length)
         return info
     }
 
@@ -83,11 +87,13 @@ public struct MeteredStore: ObjectStore {
         try await counting(.delete) { () throws(StoreError) in try await store.delete(key, ifMatch: ifMatch) }
     }
 
-    /// See ``ObjectStore/copy(_:to:_:)``.
+    /// See ``ObjectStore/copy(_:ifSourceMatch:to:_:)``.
     public func copy(
-        _ source: String, to target: String, _ condition: WriteCondition
+        _ source: String, ifSourceMatch: String?, to target: String, _ condition: WriteCondition
     ) async throws(StoreError) -> ObjectInfo {
-        try await counting(.copy) { () throws(StoreError) in try await store.copy(source, to: target, condition) }
+        try await counting(.copy) { () throws(StoreError) in
+            try await store.copy(source, ifSourceMatch: ifSourceMatch, to: target, condition)
+        }
     }
 
     /// See ``ObjectStore/list(_:)``.
@@ -105,7 +111,17 @@ public struct MeteredStore: ObjectStore {
         try await counting(.mark) { () throws(StoreError) in try await store.changeMark(prefix: prefix) }
     }
 
-    private func counting<Result: Sendable>(
+    /// See ``ObjectStore/multipart``.
+    public var multipart: (any MultipartStore)? {
+        store.multipart.map { MeteredMultipart(store: $0, meter: self) }
+    }
+
+    /// See ``ObjectStore/probeConditions()``. Its requests are not counted.
+    public func probeConditions() async throws(StoreError) -> ConditionSupport { try await store.probeConditions() }
+
+    func wrote(_ bytes: UInt64) { state.withLock { $0.bytesWritten += bytes } }
+
+    func counting<Result: Sendable>(
         _ verb: StoreVerb, _ request: () async throws(StoreError) -> Result
     ) async throws(StoreError) -> Result {
         let start = Timestamp.monotonic

@@ -33,8 +33,15 @@ public protocol ObjectStore: Sendable {
     /// Removes an object; absent is fine unless a condition names a version.
     func delete(_ key: String, ifMatch: String?) async throws(StoreError)
 
-    /// Copies within the store, on the server's side.
-    func copy(_ source: String, to target: String, _ condition: WriteCondition) async throws(StoreError) -> ObjectInfo
+    /// Copies within the store, on the server's side. Objects over 5 GiB need not be copied.
+    /// - Parameters:
+    ///   - ifSourceMatch: only this version of the source, tag without quotes; nil copies whatever is there.
+    ///   - condition: for the target.
+    /// - Throws: `.notFound` when there is no source; `.precondition` when it is another version, or when the target's
+    ///   condition fails.
+    func copy(
+        _ source: String, ifSourceMatch: String?, to target: String, _ condition: WriteCondition
+    ) async throws(StoreError) -> ObjectInfo
 
     /// One page of objects in the order of their keys' UTF-8 bytes.
     func list(_ request: ListRequest) async throws(StoreError) -> ListPage
@@ -45,9 +52,27 @@ public protocol ObjectStore: Sendable {
     /// A cheap mark that changes whenever an object directly below the prefix comes or goes, or nil where the store
     /// has none. Lets a refresh see changes that touch no metadata object.
     func changeMark(prefix: String) async throws(StoreError) -> String?
+
+    /// Uploads in parts, or nil where the store has none: then every object is written in one piece.
+    var multipart: (any MultipartStore)? { get }
+
+    /// Which conditions the server honours on writes, found out by trying: writes and removes an object
+    /// `.sessionfs-probe-…`. Wrappers pass the question on.
+    /// - Throws: why it could not be found out; a refusal of conditions is an answer, not an error.
+    func probeConditions() async throws(StoreError) -> ConditionSupport
 }
 
 extension ObjectStore {
+    /// Copies whatever version of the source there is. See ``ObjectStore/copy(_:ifSourceMatch:to:_:)``.
+    public func copy(
+        _ source: String, to target: String, _ condition: WriteCondition
+    ) async throws(StoreError) -> ObjectInfo {
+        try await copy(source, ifSourceMatch: nil, to: target, condition)
+    }
+
+    /// None, unless the store has them.
+    public var multipart: (any MultipartStore)? { nil }
+
     /// None, unless the store has one.
     public func changeMark(prefix: String) async throws(StoreError) -> String? { nil }
 
@@ -83,10 +108,13 @@ public struct StoreCapabilities: Sendable, Equatable {
     public var etagIsContentMD5: Bool
     /// The network lies between: reads cost round trips, and the store can be away.
     public var isRemote: Bool
+    /// A write needs the SHA-256 of its bytes beforehand. Where it is not given, the store reads a file twice.
+    public var wantsSHA256: Bool
     /// Makes the value from its parts.
-    public init(etagIsContentMD5: Bool, isRemote: Bool) {
+    public init(etagIsContentMD5: Bool, isRemote: Bool, wantsSHA256: Bool = false) {
         self.etagIsContentMD5 = etagIsContentMD5
         self.isRemote = isRemote
+        self.wantsSHA256 = wantsSHA256
     }
 }
 
@@ -182,21 +210,6 @@ public final class CollectingSink: ObjectSink {
             return false
         }
         if full { throw StoreError(.permanent, message: "object is larger than \(limit) bytes") }
-    }
-}
-
-/// What is written.
-public enum ObjectBody: Sendable {
-    case bytes([UInt8])
-    /// The first `length` bytes of a file that does not change meanwhile.
-    case file(FileDescriptor, length: UInt64)
-
-    /// The length in bytes.
-    public var length: UInt64 {
-        switch self {
-        case .bytes(let bytes): UInt64(bytes.count)
-        case .file(_, let length): length
-        }
     }
 }
 

@@ -1,3 +1,4 @@
+internal import Digests
 internal import Platform
 
 /// Repeats what failed for a passing reason (``StoreError/isRetryable``), with ``Backoff``.
@@ -6,8 +7,8 @@ internal import Platform
 ///   start again (``ObjectSink/restarts``): nobody gets bytes twice. Going on in the middle is the caller's business.
 ///   Errors that the sink itself throws are never repeated.
 /// - A conditional write whose answer was lost may have happened. When its repetition says `.precondition`, the object
-///   is read back: if it holds exactly the bytes that were to be written, the write has succeeded. A conditional `copy`
-///   has no such check and reports `.precondition`.
+///   is read back: if it holds exactly the bytes that were to be written, the write has succeeded. So it is with a
+///   conditional `copy`, whose target is compared with the source.
 public struct RetryingStore: ObjectStore {
     private let store: any ObjectStore
     private let policy: RetryPolicy
@@ -76,11 +77,28 @@ public struct RetryingStore: ObjectStore {
         }
     }
 
-    /// See ``ObjectStore/copy(_:to:_:)``.
+    /// See ``ObjectStore/copy(_:ifSourceMatch:to:_:)``.
     public func copy(
-        _ source: String, to target: String, _ condition: WriteCondition
+        _ source: String, ifSourceMatch: String?, to target: String, _ condition: WriteCondition
     ) async throws(StoreError) -> ObjectInfo {
-        try await repeating { (_) throws(StoreError) in try await store.copy(source, to: target, condition) }
+        try await repeating { (attempt) throws(StoreError) in
+            do throws(StoreError) {
+                return try await store.copy(source, ifSourceMatch: ifSourceMatch, to: target, condition)
+            } catch  where attempt > 1 && error.kind == .precondition && condition != .always {
+                guard let copied = try await copied(source, ifSourceMatch, target) else { throw error }
+                return copied
+            }
+        }
+    }
+
+    /// See ``ObjectStore/multipart``.
+    public var multipart: (any MultipartStore)? {
+        store.multipart.map { RetryingMultipart(store: $0, retrying: self) }
+    }
+
+    /// See ``ObjectStore/probeConditions()``. The whole probe is repeated, each time with another object.
+    public func probeConditions() async throws(StoreError) -> ConditionSupport {
+        try await repeating { (_) throws(StoreError) in try await store.probeConditions() }
     }
 
     /// See ``ObjectStore/list(_:)``.
@@ -110,7 +128,31 @@ public struct RetryingStore: ObjectStore {
         }
     }
 
-    private func repeating<Result: Sendable>(
+    /// The facts of a copy's target if it holds exactly what the source does, else nil.
+    private func copied(
+        _ source: String, _ ifSourceMatch: String?, _ target: String
+    ) async throws(StoreError) -> ObjectInfo? {
+        do throws(StoreError) {
+            let from = try await store.head(source)
+            let to = try await store.head(target)
+            guard from.size == to.size, ifSourceMatch ?? from.etag == from.etag else { return nil }
+            if let one = from.contentMD5, let other = to.contentMD5 { return one == other ? to : nil }
+            let same = try await digest(source, from) == digest(target, to)
+            return same ? to : nil
+        } catch {
+            if error.kind == .notFound || error.kind == .precondition { return nil }
+            throw error
+        }
+    }
+
+    /// The SHA-256 of this version of an object.
+    private func digest(_ key: String, _ info: ObjectInfo) async throws(StoreError) -> [UInt8] {
+        let sink = DigestingSink()
+        _ = try await store.get(key, ReadOptions(ifMatch: info.etag), into: sink)
+        return sink.digest.finalize()
+    }
+
+    func repeating<Result: Sendable>(
         unless forbidden: () -> Bool = { false }, _ request: (_ attempt: Int) async throws(StoreError) -> Result
     ) async throws(StoreError) -> Result {
         var backoff = Backoff(policy)
@@ -174,16 +216,16 @@ private final class ComparingSink: ObjectSink {
     func receive(_ bytes: RawSpan) throws(StoreError) {
         let offset = state.withLock { $0.offset }
         let end = offset + UInt64(bytes.byteCount)
-        let expected: [UInt8]
-        switch body {
-        case .bytes(let all): expected = Array(all.prefix(Int(end)).dropFirst(Int(offset)))
-        case .file(let file, _):
-            do throws(SystemError) { expected = try file.read(at: offset, count: bytes.byteCount) } catch {
-                throw StoreError(error)
-            }
-        }
+        let expected = try body.read(at: offset, count: bytes.byteCount)
         let same = bytes.withUnsafeBytes { $0.elementsEqual(expected) }
         state.withLock { $0 = (end, !same) }
         if !same { throw StoreError(.precondition, message: "the object holds other bytes") }
     }
+}
+
+/// Takes the digest of a body.
+private final class DigestingSink: ObjectSink {
+    let digest = SharedDigest(.sha256)
+    func begin(_ info: ObjectInfo, at offset: UInt64) throws(StoreError) {}
+    func receive(_ bytes: RawSpan) throws(StoreError) { digest.update(bytes) }
 }

@@ -15,16 +15,7 @@ final class MemoryStore: ObjectStore {
 
     func put(_ key: String, _ body: ObjectBody, _ condition: WriteCondition) async throws(StoreError) -> ObjectInfo {
         if let failing, key.contains(failing) { throw StoreError(.forbidden, key: key, message: "refused") }
-        let bytes: [UInt8]
-        switch body {
-        case .bytes(let given): bytes = given
-        case .file(let file, let length):
-            do throws(SystemError) {
-                bytes = try file.read(at: 0, count: Int(length))
-            } catch {
-                throw StoreError(error, key: key)
-            }
-        }
+        let bytes = try body.read(at: 0, count: Int(body.length))
         held.withLock { $0[key] = bytes }
         return ObjectInfo(key: key, size: UInt64(bytes.count))
     }
@@ -36,7 +27,9 @@ final class MemoryStore: ObjectStore {
         throw unsupported(key)
     }
     func delete(_ key: String, ifMatch: String?) async throws(StoreError) { throw unsupported(key) }
-    func copy(_ source: String, to target: String, _ condition: WriteCondition) async throws(StoreError) -> ObjectInfo {
+    func copy(
+        _ source: String, ifSourceMatch: String?, to target: String, _ condition: WriteCondition
+    ) async throws(StoreError) -> ObjectInfo {
         throw unsupported(source)
     }
     func list(_ request: ListRequest) async throws(StoreError) -> ListPage { throw unsupported("") }

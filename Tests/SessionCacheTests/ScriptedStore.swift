@@ -139,7 +139,9 @@ final class ScriptedStore: ObjectStore {
         throw unused()
     }
     func delete(_ key: String, ifMatch: String?) async throws(StoreError) { throw unused() }
-    func copy(_ source: String, to target: String, _ condition: WriteCondition) async throws(StoreError) -> ObjectInfo {
+    func copy(
+        _ source: String, ifSourceMatch: String?, to target: String, _ condition: WriteCondition
+    ) async throws(StoreError) -> ObjectInfo {
         throw unused()
     }
     func list(_ request: ListRequest) async throws(StoreError) -> ListPage { throw unused() }

@@ -71,7 +71,7 @@ private struct UnconditionalStore: ObjectStore {
         try await store.delete(key, ifMatch: nil)
     }
     func copy(
-        _ source: String, to target: String, _ condition: WriteCondition
+        _ source: String, ifSourceMatch: String?, to target: String, _ condition: WriteCondition
     ) async throws(StoreError) -> ObjectInfo { try await store.copy(source, to: target, .always) }
     func list(_ request: ListRequest) async throws(StoreError) -> ListPage { try await store.list(request) }
     func createContainer() async throws(StoreError) { try await store.createContainer() }

@@ -117,14 +117,20 @@ public final class FaultyStore: ObjectStore {
         }
     }
 
-    /// See ``ObjectStore/copy(_:to:_:)``.
+    /// See ``ObjectStore/copy(_:ifSourceMatch:to:_:)``.
     public func copy(
-        _ source: String, to target: String, _ condition: WriteCondition
+        _ source: String, ifSourceMatch: String?, to target: String, _ condition: WriteCondition
     ) async throws(StoreError) -> ObjectInfo {
         try await passing(.copy, source) { (_) throws(StoreError) in
-            try await self.store.copy(source, to: target, condition)
+            try await self.store.copy(source, ifSourceMatch: ifSourceMatch, to: target, condition)
         }
     }
+
+    /// See ``ObjectStore/multipart``. Faults of the verbs `.part` and `.multipart` hit it.
+    public var multipart: (any MultipartStore)? { store.multipart.map { FaultyMultipart(store: $0, faults: self) } }
+
+    /// See ``ObjectStore/probeConditions()``. No fault hits its requests.
+    public func probeConditions() async throws(StoreError) -> ConditionSupport { try await store.probeConditions() }
 
     /// See ``ObjectStore/list(_:)``.
     public func list(_ request: ListRequest) async throws(StoreError) -> ListPage {
@@ -143,7 +149,7 @@ public final class FaultyStore: ObjectStore {
         }
     }
 
-    private func passing<Result: Sendable>(
+    fileprivate func passing<Result: Sendable>(
         _ verb: StoreVerb, _ key: String, _ range: Range<UInt64>? = nil,
         _ request: (Fault?) async throws(StoreError) -> Result
     ) async throws(StoreError) -> Result {
@@ -180,6 +186,48 @@ public final class FaultyStore: ObjectStore {
             }
         }
         return nil
+    }
+}
+
+/// Puts the store's faults before its uploads in parts.
+private struct FaultyMultipart: MultipartStore {
+    let store: any MultipartStore
+    let faults: FaultyStore
+
+    func begin(_ key: String) async throws(StoreError) -> String {
+        try await faults.passing(.multipart, key) { (_) throws(StoreError) in try await store.begin(key) }
+    }
+
+    func put(
+        part number: Int, of uploadID: String, _ key: String, _ body: ObjectBody
+    ) async throws(StoreError) -> MultipartPart {
+        try await faults.passing(.part, key) { (_) throws(StoreError) in
+            try await store.put(part: number, of: uploadID, key, body)
+        }
+    }
+
+    func parts(of uploadID: String, _ key: String) async throws(StoreError) -> [MultipartPart] {
+        try await faults.passing(.multipart, key) { (_) throws(StoreError) in
+            try await store.parts(of: uploadID, key)
+        }
+    }
+
+    func complete(
+        _ uploadID: String, _ key: String, parts: [MultipartPart], _ condition: WriteCondition
+    ) async throws(StoreError) -> ObjectInfo {
+        try await faults.passing(.multipart, key) { (_) throws(StoreError) in
+            try await store.complete(uploadID, key, parts: parts, condition)
+        }
+    }
+
+    func abort(_ uploadID: String, _ key: String) async throws(StoreError) {
+        try await faults.passing(.multipart, key) { (_) throws(StoreError) in try await store.abort(uploadID, key) }
+    }
+
+    func uploads(prefix: String) async throws(StoreError) -> [MultipartUpload] {
+        try await faults.passing(.multipart, prefix) { (_) throws(StoreError) in
+            try await store.uploads(prefix: prefix)
+        }
     }
 }
 

@@ -1,3 +1,4 @@
+internal import Digests
 public import ObjectStore
 internal import Platform
 
@@ -15,6 +16,13 @@ public final class MemoryStore: ObjectStore {
         var items: [[UInt8]: Item] = [:]
         var version: UInt64 = 0
         var namesChanged: UInt64 = 0
+        var uploads: [String: Upload] = [:]
+    }
+
+    private struct Upload {
+        let key: String
+        let begun = Timestamp.now
+        var parts: [Int: [UInt8]] = [:]
     }
 
     /// See ``ObjectStore/location``.
@@ -23,19 +31,22 @@ public final class MemoryStore: ObjectStore {
     public let capabilities: StoreCapabilities
     private let pageLimit: Int
     private let hasMark: Bool
+    private let hasMultipart: Bool
     private let state: Guarded<State>
 
     /// - Parameters:
     ///   - hasContainer: whether the container is there from the start.
     ///   - pageLimit: the most objects of a page, as a provider caps it.
     ///   - hasMark: whether ``changeMark(prefix:)`` gives one.
+    ///   - hasMultipart: whether it takes uploads in parts; those need not have 5 MiB here.
     public init(
         location: String = "memory://test", isRemote: Bool = true, hasContainer: Bool = true, pageLimit: Int = 1000,
-        hasMark: Bool = false
+        hasMark: Bool = false, hasMultipart: Bool = false
     ) {
         self.location = location
         self.pageLimit = pageLimit
         self.hasMark = hasMark
+        self.hasMultipart = hasMultipart
         capabilities = StoreCapabilities(etagIsContentMD5: false, isRemote: isRemote)
         state = Guarded(State(hasContainer: hasContainer))
     }
@@ -95,17 +106,7 @@ public final class MemoryStore: ObjectStore {
     public func put(
         _ key: String, _ body: ObjectBody, _ condition: WriteCondition
     ) async throws(StoreError) -> ObjectInfo {
-        let bytes: [UInt8]
-        switch body {
-        case .bytes(let given): bytes = given
-        case .file(let file, let length):
-            do throws(SystemError) { bytes = try file.read(at: 0, count: Int(length)) } catch {
-                throw StoreError(error)
-            }
-            guard bytes.count == Int(length) else {
-                throw StoreError(.local, key: key, message: "the file is shorter than it was said to be")
-            }
-        }
+        let bytes = try body.read(at: 0, count: Int(body.length))
         return try locked(key) { (state) throws(StoreError) in
             try Self.require(condition, key, state)
             return Self.store(key, bytes, .now, &state)
@@ -120,12 +121,13 @@ public final class MemoryStore: ObjectStore {
         }
     }
 
-    /// See ``ObjectStore/copy(_:to:_:)``.
+    /// See ``ObjectStore/copy(_:ifSourceMatch:to:_:)``.
     public func copy(
-        _ source: String, to target: String, _ condition: WriteCondition
+        _ source: String, ifSourceMatch: String?, to target: String, _ condition: WriteCondition
     ) async throws(StoreError) -> ObjectInfo {
         try locked(target) { (state) throws(StoreError) in
             let item = try Self.item(source, state)
+            if let ifSourceMatch { try Self.require(.ifMatch(ifSourceMatch), source, state) }
             try Self.require(condition, target, state)
             return Self.store(target, item.bytes, .now, &state)
         }
@@ -154,6 +156,9 @@ public final class MemoryStore: ObjectStore {
     public func changeMark(prefix: String) async throws(StoreError) -> String? {
         hasMark ? try locked("") { (state) throws(StoreError) in String(state.namesChanged) } : nil
     }
+
+    /// See ``ObjectStore/multipart``.
+    public var multipart: (any MultipartStore)? { hasMultipart ? self : nil }
 
     private func locked<Result: Sendable>(
         _ key: String, _ body: (inout State) throws(StoreError) -> Result
@@ -204,5 +209,81 @@ public final class MemoryStore: ObjectStore {
 
     private static func info(_ key: String, _ item: Item) -> ObjectInfo {
         ObjectInfo(key: key, size: UInt64(item.bytes.count), etag: "v\(item.version)", modified: item.modified)
+    }
+}
+
+extension MemoryStore: MultipartStore {
+    /// See ``MultipartStore/begin(_:)``.
+    public func begin(_ key: String) async throws(StoreError) -> String {
+        try locked(key) { (state) throws(StoreError) in
+            state.version += 1
+            let id = "upload-\(state.version)"
+            state.uploads[id] = Upload(key: key)
+            return id
+        }
+    }
+
+    /// See ``MultipartStore/put(part:of:_:_:)``.
+    public func put(
+        part number: Int, of uploadID: String, _ key: String, _ body: ObjectBody
+    ) async throws(StoreError) -> MultipartPart {
+        let bytes = try body.read(at: 0, count: Int(body.length))
+        return try locked(key) { (state) throws(StoreError) in
+            var upload = try Self.upload(uploadID, key, state)
+            upload.parts[number] = bytes
+            state.uploads[uploadID] = upload
+            return Self.part(number, bytes)
+        }
+    }
+
+    /// See ``MultipartStore/parts(of:_:)``.
+    public func parts(of uploadID: String, _ key: String) async throws(StoreError) -> [MultipartPart] {
+        try locked(key) { (state) throws(StoreError) in
+            try Self.upload(uploadID, key, state).parts.sorted { $0.key < $1.key }.map { Self.part($0.key, $0.value) }
+        }
+    }
+
+    /// See ``MultipartStore/complete(_:_:parts:_:)``.
+    public func complete(
+        _ uploadID: String, _ key: String, parts: [MultipartPart], _ condition: WriteCondition
+    ) async throws(StoreError) -> ObjectInfo {
+        try locked(key) { (state) throws(StoreError) in
+            let upload = try Self.upload(uploadID, key, state)
+            try Self.require(condition, key, state)
+            var bytes: [UInt8] = []
+            for part in parts {
+                guard let held = upload.parts[part.number], Self.part(part.number, held) == part else {
+                    throw StoreError(
+                        .permanent, key: key, message: "there is no such part", providerCode: "InvalidPart")
+                }
+                bytes += held
+            }
+            state.uploads[uploadID] = nil
+            return Self.store(key, bytes, .now, &state)
+        }
+    }
+
+    /// See ``MultipartStore/abort(_:_:)``.
+    public func abort(_ uploadID: String, _ key: String) async throws(StoreError) {
+        try locked(key) { (state) throws(StoreError) in state.uploads[uploadID] = nil }
+    }
+
+    /// See ``MultipartStore/uploads(prefix:)``.
+    public func uploads(prefix: String) async throws(StoreError) -> [MultipartUpload] {
+        try locked("") { (state) throws(StoreError) in
+            state.uploads.filter { $0.value.key.utf8.starts(with: prefix.utf8) }
+                .map { MultipartUpload(key: $0.value.key, uploadID: $0.key, begun: $0.value.begun) }
+        }
+    }
+
+    private static func upload(_ id: String, _ key: String, _ state: State) throws(StoreError) -> Upload {
+        guard let upload = state.uploads[id], upload.key.utf8.elementsEqual(key.utf8) else {
+            throw StoreError(.notFound, key: key, message: "no such upload", providerCode: "NoSuchUpload")
+        }
+        return upload
+    }
+
+    private static func part(_ number: Int, _ bytes: [UInt8]) -> MultipartPart {
+        MultipartPart(number: number, size: UInt64(bytes.count), etag: MD5.hex(bytes))
     }
 }

@@ -39,6 +39,8 @@ public struct HTTPRequest: Sendable {
     public var collectLimit = 16 << 20
     /// Instead of ``HTTPOptions/connectTimeout``, in milliseconds.
     public var connectTimeoutMilliseconds: Int?
+    /// Instead of ``HTTPOptions/stallTimeout``, in seconds, for requests that a server thinks about.
+    public var stallTimeoutSeconds: Int?
     /// The longest the whole exchange may take, in milliseconds; nil is no limit. For small local services.
     public var totalTimeoutMilliseconds: Int?
     /// Whether a proxy may be used; services of the local link are asked directly.

@@ -41,7 +41,7 @@ struct S3Failure {
 
     /// Codes that say more than the status.
     private static let kinds: [String: StoreError.Kind] = [
-        "NoSuchKey": .notFound, "NoSuchVersion": .notFound, "NoSuchBucket": .noContainer,
+        "NoSuchKey": .notFound, "NoSuchVersion": .notFound, "NoSuchUpload": .notFound, "NoSuchBucket": .noContainer,
         "SlowDown": .throttled, "RequestLimitExceeded": .throttled, "Throttling": .throttled,
         "ThrottlingException": .throttled, "TooManyRequests": .throttled, "TooManyRequestsException": .throttled,
         "RequestTimeout": .temporary, "InternalError": .temporary, "ServiceUnavailable": .temporary,
@@ -55,6 +55,9 @@ struct S3Failure {
         "AccessDenied": .forbidden, "AllAccessDisabled": .forbidden, "AccountProblem": .forbidden,
         "PreconditionFailed": .precondition, "NotImplemented": .unsupported, "InvalidRange": .permanent,
     ]
+
+    /// What a code says by itself; nil for unknown ones.
+    static func kind(code: String) -> StoreError.Kind? { kinds[code] }
 
     private static func retryAfter(_ head: HTTPResponseHead, now: Timestamp) -> Double? {
         guard let text = head["retry-after"] else { return nil }

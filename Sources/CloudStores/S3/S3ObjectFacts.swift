@@ -20,6 +20,13 @@ enum S3ObjectFacts {
             contentMD5: isContentHash ? contentMD5(tag, head) : nil)
     }
 
+    /// The facts of an object that has just been written. Most servers do not say when; they say what time it is.
+    static func written(key: String, size: UInt64, _ head: HTTPResponseHead, isContentHash: Bool) -> ObjectInfo {
+        var info = info(key: key, size: size, head, isContentHash: isContentHash)
+        info.modified = info.modified ?? S3Dates.http(head["date"])
+        return info
+    }
+
     /// The tag is the contents' MD5 for objects of one part, unless they are encrypted with a key of KMS or of the
     /// customer (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html>).
     private static func contentMD5(_ tag: String?, _ head: HTTPResponseHead) -> String? {

@@ -8,18 +8,14 @@ extension S3Store {
         _ key: String, _ body: ObjectBody, _ condition: WriteCondition
     ) async throws(StoreError) -> ObjectInfo {
         var call = Call(method: .put, key: key)
-        switch body {
-        case .bytes(let bytes): call.body = .bytes(bytes)
-        case .file(let file, let length): call.body = .file(file, offset: 0, length: length)
-        }
-        call.payloadHash = try payloadHash(body, key)
+        try await call.setBody(body, isEncrypted: endpoint.isEncrypted)
         let response: HTTPResponse
         do throws(StoreError) { response = try await conditional(call, condition) } catch
             where condition != .always && error.providerCode == "UnknownError"
         {
             throw try await lostRace(key, body, condition) ?? error
         }
-        return S3ObjectFacts.info(key: key, size: body.length, response.head, isContentHash: isContentHash)
+        return S3ObjectFacts.written(key: key, size: body.length, response.head, isContentHash: isContentHash)
     }
 
     /// See ``ObjectStore/delete(_:ifMatch:)``. Many servers ignore the condition, so the tag is looked up before.
@@ -33,30 +29,28 @@ extension S3Store {
         _ = try await conditional(call, .ifMatch(ifMatch))
     }
 
-    /// See ``ObjectStore/copy(_:to:_:)``. Servers that know no conditions on copies ignore them or refuse the request
-    /// (Ceph), so they are checked before: other writers can come between check and copy.
+    /// See ``ObjectStore/copy(_:ifSourceMatch:to:_:)``. Servers that know no conditions on copies ignore them (Ceph also
+    /// the source's) or refuse the request, so they are checked before: other writers can come between check and copy.
     public func copy(
-        _ source: String, to target: String, _ condition: WriteCondition
+        _ source: String, ifSourceMatch: String?, to target: String, _ condition: WriteCondition
     ) async throws(StoreError) -> ObjectInfo {
-        switch condition {
-        case .always: break
-        case .ifAbsent: try await requireAbsent(target)
-        case .ifMatch(let tag): try await require(tag, target)
+        if let ifSourceMatch {
+            guard try await head(source).etag == ifSourceMatch else {
+                throw StoreError(.precondition, key: source, message: "the source is not the version that was meant")
+            }
         }
+        try await require(condition, target)
         var call = Call(method: .put, key: target)
         call.headers = [("x-amz-copy-source", SigV4.encodePath("\(configuration.bucket)/\(prefix)\(source)"))]
+        if let ifSourceMatch { call.headers.append(("x-amz-copy-source-if-match", "\"\(ifSourceMatch)\"")) }
+        call.patience = Self.patience
         let response: HTTPResponse
         do throws(StoreError) { response = try await perform(call) } catch {
             var error = error
             if error.kind == .notFound { error.key = source }
             throw error
         }
-        // S3 sends the status before it copies; a failure then stands in the body.
-        if let failed = S3ErrorBody(response.body) {
-            throw StoreError(
-                failed.code == "SlowDown" ? .throttled : .temporary, key: target,
-                message: failed.message ?? "the copy failed", providerCode: failed.code, status: 200)
-        }
+        try Self.checkBody(response, target)
         return try await head(target)
     }
 
@@ -85,28 +79,25 @@ extension S3Store {
         }
     }
 
-    /// The hash to sign. Over TLS a file is not read twice for it.
-    private func payloadHash(_ body: ObjectBody, _ key: String) throws(StoreError) -> String {
-        switch body {
-        case .bytes(let bytes): return SHA256.hex(bytes)
-        case .file where endpoint.isEncrypted: return SigV4.unsignedPayload
-        case .file(let file, let length):
-            let digest = SHA256()
-            var offset: UInt64 = 0
-            while offset < length {
-                do throws(SystemError) {
-                    let part = try file.read(at: offset, count: Int(min(1 << 20, length - offset)))
-                    guard !part.isEmpty else { break }
-                    digest.update(part)
-                    offset += UInt64(part.count)
-                } catch {
-                    throw StoreError(error, key: key)
-                }
-            }
-            guard offset == length else {
-                throw StoreError(.local, key: key, message: "the file is shorter than \(length) bytes")
-            }
-            return Hex.encode(digest.finalize())
+    /// Seconds that a server may work on a large object without a word.
+    static let patience = 120
+
+    /// S3 sends the status before it copies or joins; a failure then stands in the body.
+    static func checkBody(_ response: HTTPResponse, _ key: String) throws(StoreError) {
+        guard let failed = S3ErrorBody(response.body) else { return }
+        let known = failed.code.flatMap { S3Failure.kind(code: $0) }
+        throw StoreError(
+            known ?? .temporary, key: key, message: failed.message ?? "the request failed after it had begun",
+            providerCode: failed.code, status: response.head.status)
+    }
+
+    /// See ``ObjectStore/probeConditions()``. Deletes are tried without the look-up that stands before others.
+    public func probeConditions() async throws(StoreError) -> ConditionSupport {
+        try await ConditionProbe(self).run { (key, tag) throws(StoreError) in
+            do throws(StoreError) { _ = try await conditional(Call(method: .delete, key: key), .ifMatch(tag)) } catch
+                where error.kind == .precondition
+            { return true }
+            return false
         }
     }
 
@@ -114,7 +105,7 @@ extension S3Store {
 
     /// Makes a write under a condition. Which spelling of a tag the server takes is found out by trying: a refusal
     /// though the object has this very tag means the other one.
-    private func conditional(_ call: Call, _ condition: WriteCondition) async throws(StoreError) -> HTTPResponse {
+    func conditional(_ call: Call, _ condition: WriteCondition) async throws(StoreError) -> HTTPResponse {
         var call = call
         let plain = call.headers
         switch condition {
@@ -140,11 +131,24 @@ extension S3Store {
     private func lostRace(
         _ key: String, _ body: ObjectBody, _ condition: WriteCondition
     ) async throws(StoreError) -> StoreError? {
-        guard case .bytes(let bytes) = body, let found = try await head(key).etag, found != MD5.hex(bytes) else {
-            return nil
+        let written: String?
+        if case .bytes(let bytes) = body {
+            written = MD5.hex(bytes)
+        } else {
+            written = body.digests.md5.map { Hex.encode($0) }
         }
+        guard let written, let found = try await head(key).etag, found != written else { return nil }
         if case .ifMatch(found) = condition { return nil }
         return StoreError(.precondition, key: key, message: "another writer was faster", status: 500)
+    }
+
+    /// Looks a condition up, where the server does not honour it.
+    func require(_ condition: WriteCondition, _ key: String) async throws(StoreError) {
+        switch condition {
+        case .always: break
+        case .ifAbsent: try await requireAbsent(key)
+        case .ifMatch(let tag): try await require(tag, key)
+        }
     }
 
     private func require(_ tag: String, _ key: String) async throws(StoreError) {
@@ -160,5 +164,28 @@ extension S3Store {
     private func requireAbsent(_ key: String) async throws(StoreError) {
         do throws(StoreError) { _ = try await head(key) } catch  where error.kind == .notFound { return }
         throw StoreError(.precondition, key: key, message: "the object exists already")
+    }
+}
+
+extension S3Store.Call {
+    /// Sets body and payload hash; the hash is not computed where whoever made the body knew it. Over TLS a file is not
+    /// read twice for it: its MD5 goes along instead, when that is known.
+    mutating func setBody(_ body: ObjectBody, isEncrypted: Bool) async throws(StoreError) {
+        switch body {
+        case .bytes(let bytes):
+            self.body = .bytes(bytes)
+            payloadHash = SHA256.hex(bytes)
+            return
+        case .file(let file, let length): self.body = .file(file, offset: 0, length: length)
+        case .part(let file, let offset, let length, _): self.body = .file(file, offset: offset, length: length)
+        }
+        if let md5 = body.digests.md5 { headers.append(("Content-MD5", Base64.encode(md5))) }
+        if let known = body.digests.sha256 {
+            payloadHash = Hex.encode(known)
+        } else if isEncrypted {
+            payloadHash = SigV4.unsignedPayload
+        } else {
+            payloadHash = Hex.encode(try await ContentDigests.of(body, sha256: true).sha256 ?? [])
+        }
     }
 }
