@@ -10,15 +10,15 @@ JSON on standard input, each answered by one line on standard output:
   {"op": "list"}                            {"objects": {key: [size, tag]}}
   {"op": "fetch", "path": D}                as list, and every object in D under its place in the list
   {"op": "audit"}                           {"problems": [text]}: what a FastShot client would find wrong
-  {"op": "client", "call": F, "arguments": A}   calls the FastShot client of fastshot_client.py
+  {"op": "client", "call": F, "arguments": A}   works as a FastShot client does
 """
 import base64
+import datetime
 import hashlib
 import json
 import os
+import re
 import sys
-
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 
 class Directory:
@@ -166,11 +166,46 @@ def audit(store, key):
     return problems + [f"body without row: {name}" for name in bodies if name not in seen]
 
 
+class FastShot:
+    """A FastShot client as formats.md describes it: it writes without looking, the overall file anew from a listing."""
+
+    def __init__(self, store, key):
+        self.store, self.key = store, key
+
+    def save(self, name, data):
+        self.store.put("sessions/" + name, data)
+        metadata = metadata_of(data, self.key)
+        index = {"version": "1.0", "filename": name, "metadata": metadata, "checksum": digest(metadata),
+                 "created_at": metadata["created_at"], "last_updated": metadata["created_at"]}
+        self.store.put("meta_indexes/" + name[:-len(".fastshot")] + ".meta.json",
+                       json.dumps(index, indent=2, ensure_ascii=False).encode())
+        self.rebuild_overall()
+
+    def delete(self, name):
+        self.store.remove("sessions/" + name)
+        self.store.remove("meta_indexes/" + name[:-len(".fastshot")] + ".meta.json")
+        self.rebuild_overall()
+
+    def list(self):
+        rows = json.loads(self.store.get("overall_meta.json"))["sessions"]
+        return sorted(row["filename"] for row in rows)
+
+    def rebuild_overall(self):
+        now = datetime.datetime.now(datetime.timezone.utc).isoformat()
+        rows = [{"filename": name[len("sessions/"):], "created_at": now, "file_size": size,
+                 "checksum": "etag:" + tag if re.fullmatch("[0-9a-f]{32}", tag) else ""}
+                for name, (size, tag) in sorted(self.store.list().items())
+                if name.startswith("sessions/") and name.endswith(".fastshot")]
+        overall = {"version": "1.0", "last_updated": now, "total_sessions": len(rows), "sessions": rows,
+                   "checksum": digest(rows)}
+        self.store.put("overall_meta.json", json.dumps(overall, indent=2, ensure_ascii=False).encode())
+
+
 def main():
     url = sys.argv[1]
     key = sys.argv[2] if len(sys.argv) > 2 else None
     store = S3(url[len("s3://"):]) if url.startswith("s3://") else Directory(url[len("file://"):])
-    client = None
+    client = FastShot(store, key)
     while line := sys.stdin.readline():
         command = json.loads(line)
         op, answer = command["op"], {}
@@ -199,9 +234,6 @@ def main():
             elif op == "audit":
                 answer["problems"] = audit(store, key)
             elif op == "client":
-                if client is None:
-                    import fastshot_client
-                    client = fastshot_client.Client(url, key)
                 arguments = [base64.b64decode(value["base64"]) if isinstance(value, dict) else value
                              for value in command["arguments"]]
                 answer["result"] = getattr(client, command["call"])(*arguments)

@@ -17,7 +17,7 @@ import Testing
 
     static let places = [
         Place(kind: .directory, machines: 2, steps: 150), Place(kind: .ministack, machines: 3, steps: 150),
-        Place(kind: .ceph, machines: 2, steps: 90),
+        Place(kind: .ceph, machines: 2, steps: 90), Place(kind: .openStackSwift, machines: 2, steps: 70),
     ]
 
     @Test(arguments: places) func everythingIsAsInTheReference(_ place: Place) throws {

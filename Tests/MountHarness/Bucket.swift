@@ -6,9 +6,15 @@ package import Testing
 /// The stores that mounts are tested on.
 package enum StoreKind: String, CaseIterable, CustomTestStringConvertible, Sendable {
     case directory, ministack, ceph
+    /// The one without conditions.
+    case openStackSwift
 
+    /// Those on which everything is tested.
+    package static let allCases: [StoreKind] = [.directory, .ministack, .ceph]
     /// Those that are reached over the network.
     package static let remote: [StoreKind] = [.ministack, .ceph]
+    /// Those on which it is tested what changes a bucket.
+    package static let writable: [StoreKind] = [.directory, .ministack, .ceph, .openStackSwift]
     package var testDescription: String { rawValue }
 
     /// The running server; nil for directories.
@@ -17,6 +23,7 @@ package enum StoreKind: String, CaseIterable, CustomTestStringConvertible, Senda
         case .directory: nil
         case .ministack: try Ministack.shared()
         case .ceph: try CephRGW.shared()
+        case .openStackSwift: try OpenStackSwift.shared()
         }
     }
 }

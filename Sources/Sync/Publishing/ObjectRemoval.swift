@@ -100,7 +100,8 @@ struct SessionRestorer {
         var object = info
         object.contentMD5 = info.contentMD5 ?? digests.md5
         try await context.writeRows(
-            [.set(context.row(name.fileName, object, sha256: digests.sha256, metadata: metadata))], of: id)
+            [.set(context.row(name.fileName, object, sha256: digests.sha256, metadata: metadata))], about: object,
+            of: id)
     }
 }
 

@@ -90,8 +90,11 @@ struct PublishContext: Sendable {
     func onDisk<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async -> Value { await pool.result(work) }
 
     /// Hands rows over and waits until they are written.
-    func writeRows(_ changes: [RowChange], of id: Int64) async throws(StoreError) {
-        try await gathering.write(changes) { board.prepared(id) }
+    /// - Parameter object: what a row that is set tells of.
+    func writeRows(_ changes: [RowChange], about object: ObjectInfo?, of id: Int64) async throws(StoreError) {
+        var tags: [String: String] = [:]
+        for case .set(let row) in changes { tags[row.fileName] = object?.etag }
+        try await gathering.write(changes, tags: tags) { board.prepared(id) }
     }
 
     /// Tells the staging that a change is in the bucket.
@@ -103,13 +106,21 @@ struct PublishContext: Sendable {
 
     /// The row of an object.
     func row(_ fileName: String, _ object: ObjectInfo, sha256: String?, metadata: SessionMetadata?) -> OverallRow {
-        var checksum = sha256.map { ObjectChecksum.sha256($0) }
-        if store.capabilities.etagIsContentMD5, let tag = object.etag, tag == object.contentMD5 {
-            checksum = .etag(tag)
-        }
-        return OverallRow(
-            fileName: fileName, createdAt: (object.modified ?? .now).rowText, fileSize: object.size,
-            checksum: checksum, metadata: metadata)
+        OverallRow(
+            fileName, object, sha256: sha256, metadata: metadata,
+            etagIsContentMD5: store.capabilities.etagIsContentMD5)
+    }
+
+    /// The object that the catalog knows.
+    func object(_ entry: SessionEntry, _ name: SessionName) -> ObjectInfo {
+        ObjectInfo(
+            key: name.bodyKey, size: entry.size, etag: entry.etag, modified: entry.uploaded,
+            contentMD5: entry.contentMD5)
+    }
+
+    /// The row of what the catalog knows.
+    func row(_ entry: SessionEntry, _ name: SessionName, _ metadata: SessionMetadata?) -> OverallRow {
+        row(name.fileName, object(entry, name), sha256: entry.sha256, metadata: metadata)
     }
 
     /// An index object's bytes.

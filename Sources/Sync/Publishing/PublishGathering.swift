@@ -5,6 +5,8 @@ internal import Platform
 final class PublishGathering: Sendable {
     private struct Order {
         var changes: [RowChange]
+        /// The tags of the objects that rows tell of, by file name.
+        var tags: [String: String]
         var done: CheckedContinuation<StoreError?, Never>
     }
     private struct State {
@@ -25,15 +27,17 @@ final class PublishGathering: Sendable {
     }
 
     /// Hands over changes and waits until they are written.
-    /// - Parameter handedOver: called once they are in the queue.
-    func write(_ changes: [RowChange], handedOver: () -> Void) async throws(StoreError) {
+    /// - Parameters:
+    ///   - tags: of the objects that the rows tell of, by file name.
+    ///   - handedOver: called once they are in the queue.
+    func write(_ changes: [RowChange], tags: [String: String], handedOver: () -> Void) async throws(StoreError) {
         let failure = await withCheckedContinuation { (done: CheckedContinuation<StoreError?, Never>) in
             let isClosed = state.withLock { state in
                 if state.isClosed { return true }
                 let now = Timestamp.monotonic
                 if state.orders.isEmpty { state.first = now }
                 state.last = now
-                state.orders.append(Order(changes: changes, done: done))
+                state.orders.append(Order(changes: changes, tags: tags, done: done))
                 return false
             }
             if isClosed { done.resume(returning: Self.closed) } else { handedOver() }
@@ -76,7 +80,7 @@ final class PublishGathering: Sendable {
             // Before the write: a row that is to go must not be taken for a lost one.
             watch.forget(changes)
             try await writer.apply(changes)
-            watch.record(changes, now: .now)
+            watch.record(changes, tags: orders.reduce(into: [:]) { $0.merge($1.tags) { $1 } }, now: .now)
         } catch { failure = error }
         FaultPoint.reached("publish.row.after")
         for order in orders { order.done.resume(returning: failure) }

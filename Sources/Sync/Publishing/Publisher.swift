@@ -35,10 +35,11 @@ public final class Publisher: Sendable {
     ) {
         let conditions = PublishConditions(catalog: catalog)
         let pool = BlockingPool(name: "sessionfs.publish")
+        let known = KnownSessions(catalog: catalog, etagIsContentMD5: store.capabilities.etagIsContentMD5)
         writer = RowWriter(
             store: store, scratch: stateDirectory, support: { conditions.support },
-            lastUpdated: { Timestamp.now.localText })
-        watch = WatchedRows(path: stateDirectory + "/rows.json")
+            lastUpdated: { Timestamp.now.localText }, known: { try known.each($0) })
+        watch = WatchedRows(path: stateDirectory + "/watched-rows.json")
         board = PublishBoard(parallel: options.parallel)
         self.connectivity = connectivity
         context = PublishContext(

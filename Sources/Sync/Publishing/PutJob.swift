@@ -46,11 +46,7 @@ struct PutJob {
             throw error
         }
         if let oldName {
-            let removal = ObjectRemoval(context: context, name: oldName, id: change.id)
-            try await context.finishing { () throws(PublishStop) in
-                // Somebody's edit under the old name stays: it is another session now.
-                _ = try await removal.run(expected: change.remote, attempted: change.attempted)
-            }
+            try await context.finishing { () throws(PublishStop) in try await removeOld(oldName) }
         }
         try await context.commit(
             Staging.Sent(
@@ -81,7 +77,23 @@ struct PutJob {
             .set(context.row(name.fileName, body, sha256: facts.sha256, metadata: facts.metadata))
         ]
         if let oldName { rows.append(.remove(fileName: oldName.fileName, checksum: nil)) }
-        try await stopping { () throws(StoreError) in try await context.writeRows(rows, of: change.id) }
+        try await stopping { () throws(StoreError) in try await context.writeRows(rows, about: body, of: change.id) }
+    }
+
+    /// Removes what has the old name. Somebody's edit under it stays, and so does what the store does not let go: it is
+    /// another session then.
+    private func removeOld(_ oldName: SessionName) async throws(PublishStop) {
+        let removal = ObjectRemoval(context: context, name: oldName, id: change.id)
+        do throws(PublishStop) {
+            _ = try await removal.run(expected: change.remote, attempted: change.attempted)
+        } catch {
+            guard case .undone(let reason) = error else { throw error }
+            PublishContext.log.warning("the old name stays", ["name": oldName.fileName, "cause": reason])
+            try await stopping { () throws(StoreError) in
+                guard let info = try await context.head(oldName.bodyKey) else { return }
+                try await SessionRestorer(context: context).restore(oldName, info, id: change.id)
+            }
+        }
     }
 
     /// Takes back what a part that failed for good leaves behind, as far as it can be.

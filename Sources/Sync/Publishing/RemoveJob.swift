@@ -24,7 +24,8 @@ struct RemoveJob {
         let before = Before(context, change, name)
         FaultPoint.reached("publish.remove.before")
         try await stopping(undoes: true) { () throws(StoreError) in
-            try await context.writeRows([.remove(fileName: name.fileName, checksum: nil)], of: change.id)
+            try await context.writeRows(
+                [.remove(fileName: name.fileName, checksum: nil)], about: nil, of: change.id)
         }
         FaultPoint.reached("publish.remove.row.after")
         do throws(PublishStop) {
@@ -43,6 +44,7 @@ struct Before {
     private let context: PublishContext
     private let name: SessionName
     private let id: Int64
+    private let object: ObjectInfo?
     private let row: OverallRow?
     private let index: [UInt8]?
 
@@ -51,14 +53,10 @@ struct Before {
         self.name = name
         id = change.id
         index = (try? context.catalog.indexBytes(id: change.id)) ?? nil
-        row = ((try? context.catalog.entry(id: change.id)) ?? nil).map { entry in
-            let object = ObjectInfo(
-                key: name.bodyKey, size: entry.size, etag: entry.etag, modified: entry.uploaded,
-                contentMD5: entry.contentMD5)
-            return context.row(
-                name.fileName, object, sha256: entry.sha256,
-                metadata: (try? context.catalog.metadata(id: entry.id)) ?? nil)
-        }
+        let entry = (try? context.catalog.entry(id: change.id)) ?? nil
+        let metadata = (try? context.catalog.metadata(id: change.id)) ?? nil
+        object = entry.map { context.object($0, name) }
+        row = entry.map { context.row($0, name, metadata) }
     }
 
     func putBack() async {
@@ -68,7 +66,7 @@ struct Before {
             if error.kind != .precondition { report(error) }
         }
         do throws(StoreError) {
-            if let row { try await context.writeRows([.set(row)], of: id) }
+            if let row { try await context.writeRows([.set(row)], about: object, of: id) }
         } catch { report(error) }
     }
 

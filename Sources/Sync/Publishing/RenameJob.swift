@@ -160,7 +160,7 @@ struct RenameJob {
             let row = context.row(newName.fileName, facts.object, sha256: facts.sha256, metadata: facts.metadata)
             try await stopping(undoes: true) { () throws(StoreError) in
                 try await context.writeRows(
-                    [.remove(fileName: oldName.fileName, checksum: nil), .set(row)], of: change.id)
+                    [.remove(fileName: oldName.fileName, checksum: nil), .set(row)], about: facts.object, of: change.id)
             }
             FaultPoint.reached("publish.rename.row.after")
         } catch {
@@ -176,7 +176,8 @@ struct RenameJob {
         do throws(StoreError) {
             if hasIndex {
                 try await context.store.delete(newName.indexKey, ifMatch: nil)
-                try await context.writeRows([.remove(fileName: newName.fileName, checksum: nil)], of: change.id)
+                try await context.writeRows(
+                    [.remove(fileName: newName.fileName, checksum: nil)], about: nil, of: change.id)
             }
             try await context.store.delete(newName.bodyKey, ifMatch: object.etag)
         } catch {

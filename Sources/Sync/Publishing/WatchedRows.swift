@@ -8,6 +8,8 @@ internal import SessionFormat
 final class WatchedRows: Sendable {
     private struct Item: Sendable {
         var row: OverallRow
+        /// Of the object that it tells of.
+        var etag: String?
         var written: Timestamp
     }
     private struct State {
@@ -33,7 +35,8 @@ final class WatchedRows: Sendable {
             for entry in document["rows"]?.array ?? [] {
                 guard let time = entry["written"]?.integer, let row = entry["row"].flatMap({ OverallRow(json: $0) })
                 else { continue }
-                held.items[row.fileName] = Item(row: row, written: Timestamp(nanoseconds: time))
+                held.items[row.fileName] = Item(
+                    row: row, etag: entry["etag"]?.string, written: Timestamp(nanoseconds: time))
             }
             // Somebody may have overwritten it while nobody looked.
             held.isDue = !held.items.isEmpty
@@ -42,9 +45,12 @@ final class WatchedRows: Sendable {
     }
 
     /// Rows were written.
-    func record(_ changes: [RowChange], now: Timestamp) {
+    /// - Parameter tags: of the objects that the rows tell of, by file name.
+    func record(_ changes: [RowChange], tags: [String: String] = [:], now: Timestamp) {
         let items = state.withLock { state in
-            for case .set(let row) in changes { state.items[row.fileName] = Item(row: row, written: now) }
+            for case .set(let row) in changes {
+                state.items[row.fileName] = Item(row: row, etag: tags[row.fileName], written: now)
+            }
             Self.dropOld(&state, now)
             return Array(state.items.values)
         }
@@ -104,7 +110,8 @@ final class WatchedRows: Sendable {
         guard let name = SessionName(fileName: row.fileName) else { return false }
         do throws(StoreError) {
             let info = try await store.head(name.bodyKey)
-            if case .etag(let hex) = row.checksum, let tag = info.etag, tag != hex { return false }
+            let known = state.withLock { $0.items[row.fileName]?.etag }
+            if let known, let tag = info.etag, tag != known { return false }
             return info.size == row.fileSize
         } catch  where error.kind == .notFound { return false }
     }
@@ -121,7 +128,9 @@ final class WatchedRows: Sendable {
 
     private func save(_ items: [Item]) {
         let rows = items.map { item -> JSONValue in
-            .object([("written", .integer(item.written.nanoseconds)), ("row", item.row.json)])
+            .object([
+                ("written", .integer(item.written.nanoseconds)), ("etag", JSONValue(item.etag)), ("row", item.row.json),
+            ])
         }
         let bytes = JSONValue.object([("rows", .array(rows))]).serialized()
         do throws(SystemError) { try Files.replace(path, with: bytes, durably: false) } catch {
