@@ -40,6 +40,8 @@ public final class Catalog: Sendable {
     private let shared = Guarded(Shared())
     let revision = Guarded(Revision(own: 0))
     let touches = Guarded<[Int64: Int64]>([:])
+    /// Ids that were reserved and not handed out yet.
+    let reserved = Guarded<Range<Int64>>(0..<0)
 
     static let log = Log("catalog")
 

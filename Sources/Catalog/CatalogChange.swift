@@ -42,8 +42,14 @@ public struct Sighting: Sendable {
     /// Names that cannot be files.
     public internal(set) var rejected = 0
 
+    /// The mark from before the pass began.
+    let since: WriteMark?
+
     /// Nothing met yet.
-    public init() {}
+    /// - Parameter since: ``Catalog/writeMark()`` from before the first request of the pass: what this machine has
+    ///   written to the bucket since then, the pass neither drops nor changes nor brings back. Nil where everything
+    ///   that it says is true now.
+    public init(since: WriteMark? = nil) { self.since = since }
 
     /// The sessions whose index was listed and is unknown, since the last call.
     public mutating func takeUnknown() -> [CatalogDelta.Item] {

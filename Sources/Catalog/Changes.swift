@@ -15,7 +15,7 @@ extension Catalog {
         let before = sighting
         let (delta, after) = try write { connection throws(CatalogError) in
             try connection.transaction { () throws(CatalogError) in
-                var pass = try Pass(connection, before)
+                var pass = try Pass(connection, before, ownWritesSince: number(of: before.since))
                 for change in changes { try pass.apply(change) }
                 if !pass.delta.isEmpty { try noteRevision(connection) }
                 return (pass.delta, pass.sighting)
@@ -26,7 +26,7 @@ extension Catalog {
     }
 
     /// Counts a change of sessions. A number that this process did not expect tells of another one's change.
-    private func noteRevision(_ connection: Connection) throws(CatalogError) {
+    func noteRevision(_ connection: Connection) throws(CatalogError) {
         let next = try connection.number(.nextRevision)
         revision.withLock { state in
             if next != state.own + 1 { state.othersWrote = true }
@@ -35,14 +35,32 @@ extension Catalog {
     }
 
     /// An open or a HEAD learnt better facts of an object. Unknown ids are ignored.
-    public func update(id: Int64, facts: ObjectFacts) throws(CatalogError) -> CatalogDelta {
-        guard let fileName = try entry(id: id)?.fileName else { return CatalogDelta() }
-        return try apply([.object(fileName: fileName, facts)])
+    /// - Parameters:
+    ///   - fileName: the name that was asked for: nothing is learnt of a session that has another by now.
+    ///   - since: the mark from before the request, see ``Sighting/init(since:)``.
+    public func update(
+        id: Int64, facts: ObjectFacts, fileName: String? = nil, since mark: WriteMark? = nil
+    ) throws(CatalogError) -> CatalogDelta {
+        guard let known = try currentName(id, fileName) else { return CatalogDelta() }
+        var sighting = Sighting(since: mark)
+        return try apply([.object(fileName: known, facts)], sighting: &sighting)
     }
 
     /// The object turned out to be gone. A row of the overall file that still names it is not believed any more.
-    public func remove(id: Int64) throws(CatalogError) -> CatalogDelta {
-        try apply([.gone(id: id)])
+    /// - Parameters: as those of ``update(id:facts:fileName:since:)``.
+    public func remove(
+        id: Int64, fileName: String? = nil, since mark: WriteMark? = nil
+    ) throws(CatalogError) -> CatalogDelta {
+        guard try currentName(id, fileName) != nil else { return CatalogDelta() }
+        var sighting = Sighting(since: mark)
+        return try apply([.gone(id: id)], sighting: &sighting)
+    }
+
+    /// The name of a session, unless it is another than the one expected.
+    private func currentName(_ id: Int64, _ expected: String?) throws(CatalogError) -> String? {
+        guard let known = try entry(id: id)?.fileName else { return nil }
+        if let expected, !expected.utf8.elementsEqual(known.utf8) { return nil }
+        return known
     }
 
     // MARK: Ends of passes
@@ -53,10 +71,15 @@ extension Catalog {
     public func finishOverall(_ sighting: Sighting) throws(CatalogError) -> Int {
         try write { connection throws(CatalogError) in
             try connection.transaction { () throws(CatalogError) in
-                let vanished = try connection.ids(.namedIDs, 0).filter { !sighting.sessions.contains($0) }
+                let own = try OwnWrites(connection, since: number(of: sighting.since))
+                let vanished = try connection.ids(.namedIDs, 0).filter {
+                    !sighting.sessions.contains($0) && !own.contains($0)
+                }
                 for id in vanished { try connection.run(.unname, id) }
-                let stale = try connection.ids(.refutedIDs, 0).filter { !sighting.refutations.contains($0) }
-                for id in stale { try connection.run(.deleteRefuted, id) }
+                for refuted in try connection.refutedNames()
+                where !sighting.refutations.contains(refuted.id) && !own.contains(refuted.fileName) {
+                    try connection.run(.deleteRefuted, refuted.id)
+                }
                 try connection.forgetRejected(.overall, except: sighting.pass)
                 return vanished.count
             }
@@ -72,16 +95,7 @@ extension Catalog {
     /// - Parameter bound: ``lastID()`` from before the listing began; younger sessions may have come behind it.
     /// - Returns: what was dropped.
     public func finishListing(_ sighting: Sighting, bound: Int64) throws(CatalogError) -> CatalogDelta {
-        var delta = CatalogDelta()
-        var gone: [CatalogChange] = []
-        for id in try unseen(sighting, bound: bound) {
-            gone.append(.gone(id: id))
-            if gone.count == 2000 {
-                delta.merge(try apply(gone))
-                gone = []
-            }
-        }
-        delta.merge(try apply(gone))
+        let delta = try apply(try unseen(sighting, bound: bound).map { .gone(id: $0) }, of: sighting)
         try write { connection throws(CatalogError) in
             try connection.forgetRejected(.listing, except: sighting.pass)
         }
@@ -91,16 +105,19 @@ extension Catalog {
     /// Ends a complete listing of `meta_indexes/`: sessions whose index it did not show have none.
     /// - Parameter bound: ``lastID()`` from before the listing began.
     public func finishIndexListing(_ sighting: Sighting, bound: Int64) throws(CatalogError) -> CatalogDelta {
+        try apply(try unseen(sighting, bound: bound).map { .index(id: $0, .missing) }, of: sighting)
+    }
+
+    /// Applies what the end of a pass has shown, in transactions of a bearable length.
+    private func apply(_ changes: [CatalogChange], of sighting: Sighting) throws(CatalogError) -> CatalogDelta {
         var delta = CatalogDelta()
-        var missing: [CatalogChange] = []
-        for id in try unseen(sighting, bound: bound) {
-            missing.append(.index(id: id, .missing))
-            if missing.count == 2000 {
-                delta.merge(try apply(missing))
-                missing = []
-            }
+        var rest = changes[...]
+        while !rest.isEmpty {
+            var ending = Sighting(since: sighting.since)
+            let batch = Array(rest.prefix(2000))
+            delta.merge(try apply(batch, sighting: &ending))
+            rest = rest.dropFirst(batch.count)
         }
-        delta.merge(try apply(missing))
         return delta
     }
 

@@ -1,30 +1,52 @@
 internal import CSQLite
 internal import Platform
 
-/// One SQLite connection with its prepared statements.
-///
-/// Sendable without a check because it is reachable only through the mutex of a ``Slot``, so one thread at a time
-/// uses it; SQLite's own locking is switched off (`SQLITE_OPEN_NOMUTEX`).
-final class Connection: @unchecked Sendable {
-    private let handle: OpaquePointer
-    private var statements: [OpaquePointer?]
+/// The statements that a connection keeps prepared. `rawValue` counts from 0 without gaps.
+package protocol DatabaseQuery: RawRepresentable<Int>, CaseIterable, Sendable {
+    /// `BEGIN IMMEDIATE`
+    static var begin: Self { get }
+    /// `COMMIT`
+    static var commit: Self { get }
+    /// Its text.
+    var sql: String { get }
+}
 
+/// What a power cut may take; the end of a process takes nothing in either case.
+package enum Durability: String, Sendable {
+    /// The last transactions, never the consistency: for what can be learnt again.
+    case normal = "NORMAL"
+    /// Nothing: a transaction waits for the disk.
+    case full = "FULL"
+}
+
+/// What does not depend on the statements.
+private enum ConnectionSetting {
     /// Milliseconds that a writer waits for another process's transaction.
-    private static let busyTimeout: Int32 = 10_000
+    static let busyTimeout: Int32 = 10_000
     /// Page cache per connection, in KiB.
-    private static let cacheSize = 2048
+    static let cacheSize = 2048
     /// The log is written back into the database when it has so many pages. A first start with 10,000 sessions, whose
     /// end a user waits for, writes 1,200.
-    private static let checkpointPages = 4000
+    static let checkpointPages = 4000
 
-    /// A power cut may lose the last transactions, never the consistency; all of it can be learnt again.
-    static let durability = "PRAGMA synchronous=NORMAL"
+    static let configured: Bool = sfs_sqlite_no_memory_statistics() == SQLITE_OK
+}
 
-    private static let configured: Bool = sfs_sqlite_no_memory_statistics() == SQLITE_OK
+/// The catalog's connection.
+typealias Connection = DatabaseConnection<Query>
+
+/// One SQLite connection with its prepared statements.
+///
+/// `@unchecked Sendable`: whoever has one keeps it behind a mutex, so one thread at a time uses it; SQLite's own locking
+/// is switched off (`SQLITE_OPEN_NOMUTEX`).
+package final class DatabaseConnection<Queries: DatabaseQuery>: @unchecked Sendable {
+    private let handle: OpaquePointer
+    private var statements: [OpaquePointer?]
+    private let durability: Durability
 
     /// Opens an existing database file; an empty file is an empty database.
-    init(path: String) throws(CatalogError) {
-        _ = Connection.configured
+    package init(path: String, durability: Durability = .normal) throws(CatalogError) {
+        _ = ConnectionSetting.configured
         var opened: OpaquePointer?
         let code = sqlite3_open_v2(path, &opened, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nil)
         guard code == SQLITE_OK, let opened else {
@@ -34,16 +56,18 @@ final class Connection: @unchecked Sendable {
             throw CatalogError(code: extended, "open \(path): \(message)")
         }
         handle = opened
-        statements = Array(repeating: nil, count: Query.allCases.count)
+        statements = Array(repeating: nil, count: Queries.allCases.count)
+        self.durability = durability
         sqlite3_extended_result_codes(opened, 1)
-        sqlite3_busy_timeout(opened, Connection.busyTimeout)
+        sqlite3_busy_timeout(opened, ConnectionSetting.busyTimeout)
         try execute(
             """
-            PRAGMA cache_size=-\(Connection.cacheSize); PRAGMA temp_store=FILE; \(Connection.durability);
-            PRAGMA journal_size_limit=4194304; PRAGMA wal_autocheckpoint=\(Connection.checkpointPages);
+            PRAGMA cache_size=-\(ConnectionSetting.cacheSize); PRAGMA temp_store=FILE;
+            PRAGMA journal_size_limit=4194304; PRAGMA wal_autocheckpoint=\(ConnectionSetting.checkpointPages);
             PRAGMA secure_delete=OFF; PRAGMA trusted_schema=OFF;
             PRAGMA cell_size_check=ON;
             """)
+        try makeDurable()
     }
 
     deinit {
@@ -51,15 +75,18 @@ final class Connection: @unchecked Sendable {
         sqlite3_close_v2(handle)
     }
 
-    /// Runs statements that give no rows.
-    func execute(_ sql: String) throws(CatalogError) {
+    /// Sets the durability that the connection was opened with.
+    package func makeDurable() throws(CatalogError) { try execute("PRAGMA synchronous=\(durability.rawValue)") }
+
+    /// Runs statements whose rows do not matter.
+    package func execute(_ sql: String) throws(CatalogError) {
         let code = sqlite3_exec(handle, sql, nil, nil, nil)
         if code != SQLITE_OK { throw failure(code, "execute") }
     }
 
     /// Runs `body` with a statement, prepared at its first use and reset afterwards.
-    func use<Result>(
-        _ query: Query, _ body: (borrowing Statement) throws(CatalogError) -> Result
+    package func use<Result>(
+        _ query: Queries, _ body: (borrowing Statement) throws(CatalogError) -> Result
     ) throws(CatalogError) -> Result {
         let prepared: OpaquePointer
         if let known = statements[query.rawValue] {
@@ -69,16 +96,16 @@ final class Connection: @unchecked Sendable {
             statements[query.rawValue] = prepared
         }
         defer { sqlite3_reset(prepared) }
-        return try body(Statement(prepared, self))
+        return try body(Statement(prepared))
     }
 
     /// Runs `body` with a statement that is used once.
-    func once<Result>(
+    package func once<Result>(
         _ sql: String, _ body: (borrowing Statement) throws(CatalogError) -> Result
     ) throws(CatalogError) -> Result {
         let prepared = try prepare(sql)
         defer { sqlite3_finalize(prepared) }
-        return try body(Statement(prepared, self))
+        return try body(Statement(prepared))
     }
 
     private func prepare(_ sql: String) throws(CatalogError) -> OpaquePointer {
@@ -89,7 +116,7 @@ final class Connection: @unchecked Sendable {
     }
 
     /// Runs `body` in one write transaction, which is rolled back when it throws.
-    func transaction<Result>(_ body: () throws(CatalogError) -> Result) throws(CatalogError) -> Result {
+    package func transaction<Result>(_ body: () throws(CatalogError) -> Result) throws(CatalogError) -> Result {
         try use(.begin) { statement throws(CatalogError) in _ = try statement.step() }
         do throws(CatalogError) {
             let result = try body()
@@ -103,44 +130,46 @@ final class Connection: @unchecked Sendable {
     }
 
     /// Rows that the last statement changed.
-    var changes: Int { Int(sqlite3_changes(handle)) }
+    package var changes: Int { Int(sqlite3_changes(handle)) }
     /// The id of the last inserted row.
-    var lastInsertID: Int64 { sqlite3_last_insert_rowid(handle) }
+    package var lastInsertID: Int64 { sqlite3_last_insert_rowid(handle) }
     /// Whether the file was renamed or removed by somebody else.
-    var hasMoved: Bool { sfs_sqlite_has_moved(handle) != 0 }
+    package var hasMoved: Bool { sfs_sqlite_has_moved(handle) != 0 }
 
     /// The single integer that a statement gives.
-    func number(_ query: Query) throws(CatalogError) -> Int64 {
+    package func number(_ query: Queries) throws(CatalogError) -> Int64 {
         try use(query) { statement throws(CatalogError) in try statement.step() ? statement.integer(0) : 0 }
     }
 
     /// The single integer that a statement gives.
-    func integer(_ sql: String) throws(CatalogError) -> Int64 {
+    package func integer(_ sql: String) throws(CatalogError) -> Int64 {
         try once(sql) { statement throws(CatalogError) in try statement.step() ? statement.integer(0) : 0 }
     }
 
-    fileprivate func failure(_ code: Int32, _ doing: String) -> CatalogError {
-        let extended = sqlite3_extended_errcode(handle)
-        let text = String(cString: sqlite3_errmsg(handle))
-        return CatalogError(code: extended == SQLITE_OK ? code : extended, "\(doing): \(text)")
-    }
+    private func failure(_ code: Int32, _ doing: String) -> CatalogError { sqliteFailure(handle, code, doing) }
+}
+
+/// What a connection says of its last call.
+private func sqliteFailure(_ connection: OpaquePointer?, _ code: Int32, _ doing: String) -> CatalogError {
+    let extended = sqlite3_extended_errcode(connection)
+    let text = String(cString: sqlite3_errmsg(connection))
+    return CatalogError(code: extended == SQLITE_OK ? code : extended, "\(doing): \(text)")
 }
 
 /// A prepared statement in use: bind, step, read columns. Columns and parameters count from 0.
-struct Statement: ~Copyable {
+package struct Statement: ~Copyable {
     private let handle: OpaquePointer
-    private unowned let connection: Connection
 
-    fileprivate init(_ handle: OpaquePointer, _ connection: Connection) {
-        self.handle = handle
-        self.connection = connection
-    }
+    fileprivate init(_ handle: OpaquePointer) { self.handle = handle }
 
-    func bind(_ index: Int32, _ value: Int64) { sqlite3_bind_int64(handle, index + 1, value) }
-    func bind(_ index: Int32, _ value: Int64?) {
+    /// Gives a parameter its value.
+    package func bind(_ index: Int32, _ value: Int64) { sqlite3_bind_int64(handle, index + 1, value) }
+    /// Gives a parameter its value; nil is NULL.
+    package func bind(_ index: Int32, _ value: Int64?) {
         if let value { sqlite3_bind_int64(handle, index + 1, value) } else { sqlite3_bind_null(handle, index + 1) }
     }
-    func bind(_ index: Int32, _ value: String?) {
+    /// Gives a parameter its value; nil is NULL.
+    package func bind(_ index: Int32, _ value: String?) {
         guard var value else {
             sqlite3_bind_null(handle, index + 1)
             return
@@ -152,7 +181,8 @@ struct Statement: ~Copyable {
                 UInt8(SQLITE_UTF8))
         }
     }
-    func bind(_ index: Int32, _ value: [UInt8]?) {
+    /// Gives a parameter its value, a blob; nil is NULL.
+    package func bind(_ index: Int32, _ value: [UInt8]?) {
         guard let value else {
             sqlite3_bind_null(handle, index + 1)
             return
@@ -169,24 +199,29 @@ struct Statement: ~Copyable {
 
     /// Goes to the next row.
     /// - Returns: false at the end.
-    func step() throws(CatalogError) -> Bool {
+    package func step() throws(CatalogError) -> Bool {
         let code = sqlite3_step(handle)
         if code == SQLITE_ROW { return true }
         if code == SQLITE_DONE { return false }
-        throw connection.failure(code, "step")
+        throw sqliteFailure(sqlite3_db_handle(handle), code, "step")
     }
 
     /// Makes the statement ready to run again within one use.
-    func reset() { sqlite3_reset(handle) }
+    package func reset() { sqlite3_reset(handle) }
 
-    func integer(_ column: Int32) -> Int64 { sqlite3_column_int64(handle, column) }
-    func isNull(_ column: Int32) -> Bool { sqlite3_column_type(handle, column) == SQLITE_NULL }
-    func optionalInteger(_ column: Int32) -> Int64? { isNull(column) ? nil : integer(column) }
-    func text(_ column: Int32) -> String? {
+    /// A column of the row; 0 for NULL.
+    package func integer(_ column: Int32) -> Int64 { sqlite3_column_int64(handle, column) }
+    /// Whether a column is NULL.
+    package func isNull(_ column: Int32) -> Bool { sqlite3_column_type(handle, column) == SQLITE_NULL }
+    /// A column of the row; nil for NULL.
+    package func optionalInteger(_ column: Int32) -> Int64? { isNull(column) ? nil : integer(column) }
+    /// A column of the row; nil for NULL.
+    package func text(_ column: Int32) -> String? {
         guard let bytes = raw(column) else { return nil }
         return String(decoding: bytes, as: UTF8.self)
     }
-    func blob(_ column: Int32) -> [UInt8]? {
+    /// A column of the row; nil for NULL.
+    package func blob(_ column: Int32) -> [UInt8]? {
         guard !isNull(column) else { return nil }
         guard let base = sqlite3_column_blob(handle, column) else { return [] }
         return Array(UnsafeRawBufferPointer(start: base, count: Int(sqlite3_column_bytes(handle, column))))

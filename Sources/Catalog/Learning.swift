@@ -7,7 +7,8 @@ internal import SessionFormat
 /// - **A row of the overall file** is a copy of what the store said at some time, by a client that may have been wrong
 ///   or late. It counts where the store was not heard yet. Once the store was heard (`listed`), a row adds only what is
 ///   missing, until the row's own content changes between two readings of the file: then somebody has published
-///   something newer than that listing, and the row counts again until the store is heard.
+///   something newer than that listing, and the row counts again until the store is heard. One that names another
+///   object and an earlier upload than the store did is of an older file, which somebody wrote over a newer one.
 ///
 /// Metadata goes by the same rule: what was read from the index object stays until the row's `metadata` changes.
 extension Record {
@@ -16,6 +17,13 @@ extension Record {
     func isSameVersion(as before: Record) -> Bool {
         (before.etag == nil || etag == before.etag) && (before.md5 == nil || md5 == before.md5)
             && (before.sha256 == nil || sha256 == before.sha256)
+    }
+
+    /// Whether nobody who looks at it can tell it from before.
+    func shows(sameAs before: Record) -> Bool {
+        isSameVersion(as: before) && size == before.size && modified == before.modified
+            && indexSize == before.indexSize && metadata == before.metadata && indexBytes == before.indexBytes
+            && state == before.state
     }
 
     /// Takes what the store says of the object.
@@ -38,6 +46,11 @@ extension Record {
     /// - Parameter etagIsContentMD5: whether the store's tags of small objects are MD5 sums.
     mutating func take(_ row: OverallRow, _ marks: RowMarks, etagIsContentMD5: Bool) {
         let isFirst = rowFacts == nil
+        if rowFacts != marks.facts, isOutdated(row) {
+            rowFacts = marks.facts
+            rowMetadata = marks.metadata
+            return
+        }
         if rowFacts != marks.facts { takeFacts(row, isFirst: isFirst, etagIsContentMD5: etagIsContentMD5) }
         rowFacts = marks.facts
         if let news = row.metadata, rowMetadata != marks.metadata {
@@ -55,17 +68,22 @@ extension Record {
         }
     }
 
-    private mutating func takeFacts(_ row: OverallRow, isFirst: Bool, etagIsContentMD5: Bool) {
-        var rowMD5: [UInt8]?
-        var rowSHA256: [UInt8]?
-        switch row.checksum {
-        case .etag(let hex): rowMD5 = Digest.bytes(hex, count: 16)
-        case .sha256(let hex): rowSHA256 = Digest.bytes(hex, count: 32)
-        case nil: break
+    /// Whether the row names another object than the one that the store showed, uploaded before that one.
+    private func isOutdated(_ row: OverallRow) -> Bool {
+        guard listed, let uploaded, let claimed = row.createdAt.flatMap(NaiveTime.init(iso8601:))?.timestamp else {
+            return false
         }
-        let differs =
-            (row.fileSize ?? size) != size || Digest.differ(rowMD5, md5) || Digest.differ(rowSHA256, sha256)
-        if differs {
+        return claimed.seconds < uploaded.seconds && differs(from: row)
+    }
+
+    private func differs(from row: OverallRow) -> Bool {
+        let (rowMD5, rowSHA256) = Digest.of(row)
+        return (row.fileSize ?? size) != size || Digest.differ(rowMD5, md5) || Digest.differ(rowSHA256, sha256)
+    }
+
+    private mutating func takeFacts(_ row: OverallRow, isFirst: Bool, etagIsContentMD5: Bool) {
+        let (rowMD5, rowSHA256) = Digest.of(row)
+        if differs(from: row) {
             if listed && isFirst { return }
             size = row.fileSize ?? size
             etag = nil
@@ -125,6 +143,15 @@ extension Record {
 }
 
 private enum Digest {
+    /// Those that a row names.
+    static func of(_ row: OverallRow) -> (md5: [UInt8]?, sha256: [UInt8]?) {
+        switch row.checksum {
+        case .etag(let hex): (bytes(hex, count: 16), nil)
+        case .sha256(let hex): (nil, bytes(hex, count: 32))
+        case nil: (nil, nil)
+        }
+    }
+
     /// The bytes of a digest in hex; nil unless it has that length.
     static func bytes(_ hex: String, count: Int) -> [UInt8]? {
         guard let bytes = Hex.decode(hex), bytes.count == count else { return nil }

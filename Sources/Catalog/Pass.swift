@@ -9,13 +9,18 @@ struct Pass {
     /// made from them, come in the order of names.
     private var greatest: [UInt8]?
     private let hasRefutations: Bool
+    /// What this machine wrote since the pass began.
+    private let own: OwnWrites
 
     /// Begin the transaction first.
-    init(_ connection: Connection, _ sighting: Sighting) throws(CatalogError) {
+    init(
+        _ connection: Connection, _ sighting: Sighting, ownWritesSince number: Int64?
+    ) throws(CatalogError) {
         self.connection = connection
         self.sighting = sighting
         greatest = try connection.greatestFileName().map { Array($0.utf8) }
         hasRefutations = try !connection.ids(.refutedIDs, 0).isEmpty
+        own = try OwnWrites(connection, since: number)
     }
 
     mutating func apply(_ change: CatalogChange) throws(CatalogError) {
@@ -23,16 +28,16 @@ struct Pass {
         case .row(let row, let etagIsContentMD5): try take(row, etagIsContentMD5: etagIsContentMD5)
         case .object(let fileName, let facts): try take(fileName, facts)
         case .index(let id, let finding):
-            guard let known = try connection.record(id: id) else { return }
+            guard !own.contains(id), let known = try connection.record(id: id) else { return }
             try alter(known.record) { $0.take(finding) }
         case .listedIndex(let fileName, let etag):
             try takeListedIndex(fileName, etag)
-        case .gone(let id): try drop(id)
+        case .gone(let id): if !own.contains(id) { try drop(id) }
         }
     }
 
     private mutating func take(_ row: OverallRow, etagIsContentMD5: Bool) throws(CatalogError) {
-        guard try accepts(row.fileName, .overall) else { return }
+        guard try accepts(row.fileName, .overall), try !isOwn(row.fileName) else { return }
         let marks = RowMarks(row)
         if !isGreatest(row.fileName), let known = try connection.marks(row.fileName) {
             sighting.sessions.insert(known.id)
@@ -55,7 +60,7 @@ struct Pass {
     }
 
     private mutating func take(_ fileName: String, _ facts: ObjectFacts) throws(CatalogError) {
-        guard try accepts(fileName, .listing) else { return }
+        guard try accepts(fileName, .listing), try !isOwn(fileName) else { return }
         if !isGreatest(fileName), let known = try connection.known(fileName) {
             sighting.sessions.insert(known.id)
             if known.agrees(with: facts) { return }
@@ -69,7 +74,7 @@ struct Pass {
     }
 
     private mutating func takeListedIndex(_ fileName: String, _ etag: String?) throws(CatalogError) {
-        guard let known = try connection.knownIndex(fileName) else { return }
+        guard try !isOwn(fileName), let known = try connection.knownIndex(fileName) else { return }
         sighting.sessions.insert(known.id)
         var state = known.state
         if !(state == .known && known.etag == etag && etag != nil) {
@@ -77,6 +82,13 @@ struct Pass {
             state = try alter(record) { $0.takeListedIndex(etag: etag) }.state
         }
         if state == .unknown { sighting.unknown.append(.init(id: known.id, fileName: fileName)) }
+    }
+
+    /// Whether a name was written since the pass began, which then counts as met.
+    private mutating func isOwn(_ fileName: String) throws(CatalogError) -> Bool {
+        guard own.contains(fileName) else { return false }
+        if let known = try connection.marks(fileName) { sighting.sessions.insert(known.id) }
+        return true
     }
 
     /// Whether a name is a session's; notes why it is not.
@@ -115,11 +127,7 @@ struct Pass {
         guard next != known else { return known }
         next.settle()
         try connection.update(next)
-        let showsTheSame =
-            next.isSameVersion(as: known) && next.size == known.size && next.modified == known.modified
-            && next.indexSize == known.indexSize
-            && next.metadata == known.metadata && next.indexBytes == known.indexBytes && next.state == known.state
-        if !showsTheSame { delta.changed.append(next.id) }
+        if !next.shows(sameAs: known) { delta.changed.append(next.id) }
         return next
     }
 

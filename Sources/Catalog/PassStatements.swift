@@ -85,6 +85,15 @@ extension Connection {
         }
     }
 
+    /// Every refuted row.
+    func refutedNames() throws(CatalogError) -> [(id: Int64, fileName: String)] {
+        try use(.refutedNames) { statement throws(CatalogError) in
+            var found: [(Int64, String)] = []
+            while try statement.step() { found.append((statement.integer(0), statement.text(1) ?? "")) }
+            return found
+        }
+    }
+
     /// Notes that a row names a session that is not there.
     func refute(_ fileName: String, _ facts: Int64) throws(CatalogError) {
         try use(.refute) { statement throws(CatalogError) in

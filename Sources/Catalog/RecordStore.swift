@@ -45,6 +45,10 @@ extension Connection {
             _ = try statement.step()
         }
         record.id = lastInsertID
+        try insertDetail(record)
+    }
+
+    func insertDetail(_ record: Record) throws(CatalogError) {
         try use(.insertDetail) { statement throws(CatalogError) in
             statement.bindDetail(record)
             _ = try statement.step()
@@ -102,7 +106,7 @@ extension Statement {
         return (parsed.array ?? []).compactMap { $0.string }
     }
 
-    fileprivate func bindBrowse(_ record: Record) {
+    func bindBrowse(_ record: Record) {
         bind(1, Int64(bitPattern: record.size))
         bind(2, record.modified.nanoseconds)
         bind(3, Int64(bitPattern: record.indexSize))

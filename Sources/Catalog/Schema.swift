@@ -2,7 +2,7 @@
 /// everything else about a session is in `detail`.
 enum Schema {
     /// `PRAGMA user_version` of a database that this program writes.
-    static let version: Int64 = 1
+    static let version: Int64 = 2
 
     /// `PRAGMA application_id`: "sfsc".
     static let applicationID = 0x7366_7363
@@ -21,7 +21,7 @@ enum Schema {
         // Until the first checkpoint, which is durable again, a new database is a header and a log whose every page has
         // a checksum. A power cut before that leaves a file that is empty or no database, and it is made anew.
         if found == 0 { try connection.execute("PRAGMA synchronous=OFF") }
-        defer { if found == 0 { try? connection.execute(Connection.durability) } }
+        defer { if found == 0 { try? connection.makeDurable() } }
         // The pragma answers with the mode it reached; where shared memory is not possible that is not WAL, and
         // readers then wait for the writer.
         _ = try connection.once("PRAGMA journal_mode=WAL") { statement throws(CatalogError) in try statement.step() }
@@ -85,12 +85,17 @@ enum Schema {
         CREATE TABLE revision (number INTEGER NOT NULL) STRICT;
         INSERT INTO revision VALUES (0);
         CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+        """,
         """
+        CREATE TABLE own_write (
+          number INTEGER PRIMARY KEY AUTOINCREMENT, id INTEGER NOT NULL, file_name TEXT NOT NULL, time INTEGER NOT NULL
+        ) STRICT;
+        """,
     ]
 }
 
 /// Every statement that is kept prepared.
-enum Query: Int, CaseIterable {
+enum Query: Int, DatabaseQuery {
     case begin, commit
     case scan, entryByID, entryByName, tally
     case recordByID, recordByName, records, insertSession, insertDetail, updateSession, replaceDetail, deleteSession
@@ -99,6 +104,8 @@ enum Query: Int, CaseIterable {
         forgetRejected, unknownIndexes
     case bodyByID, bodies, bodyTotals, recordBody, removeBody, touchBody
     case value, setValue, removeValue, revision, nextRevision
+    case insertSessionByID, advanceSequence, raiseSequence, beginSequence
+    case ownWrites, lastOwnWrite, noteOwnWrite, forgetOwnWrites, refutedNames
 
     private static let entryColumns = """
         SELECT s.id, s.file_name, s.size, s.mtime, s.index_size, s.state, d.etag, d.md5, d.sha256, d.uploaded
@@ -172,6 +179,16 @@ enum Query: Int, CaseIterable {
         case .value: "SELECT value FROM setting WHERE key = ?1"
         case .setValue: "INSERT OR REPLACE INTO setting (key, value) VALUES (?1, ?2)"
         case .removeValue: "DELETE FROM setting WHERE key = ?1"
+        case .insertSessionByID:
+            "INSERT INTO session (id, file_name, size, mtime, index_size, state) VALUES (?6, ?1, ?2, ?3, ?4, ?5)"
+        case .advanceSequence: "UPDATE sqlite_sequence SET seq = seq + ?1 WHERE name = 'session' RETURNING seq"
+        case .raiseSequence: "UPDATE sqlite_sequence SET seq = MAX(seq, ?1) WHERE name = 'session' RETURNING seq"
+        case .beginSequence: "INSERT INTO sqlite_sequence (name, seq) VALUES ('session', ?1)"
+        case .ownWrites: "SELECT id, file_name FROM own_write WHERE number > ?1"
+        case .lastOwnWrite: "SELECT MAX(number) FROM own_write"
+        case .noteOwnWrite: "INSERT INTO own_write (id, file_name, time) VALUES (?1, ?2, ?3)"
+        case .forgetOwnWrites: "DELETE FROM own_write WHERE time < ?1"
+        case .refutedNames: "SELECT id, file_name FROM refuted"
         }
     }
 }

@@ -66,6 +66,31 @@ public struct CatalogRow: ~Copyable {
         self.name = name
     }
 
+    /// Makes a row for a callback that takes rows of a scan.
+    /// - Parameters:
+    ///   - fileName: UTF-8.
+    ///   - body: gets the row, which is valid only until it returns.
+    public static func with<Result, Failure: Error>(
+        id: Int64, size: UInt64, modified: Timestamp, indexSize: UInt64, fileName: [UInt8],
+        _ body: (borrowing CatalogRow) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        try fileName.span.bytes.withUnsafeBytes { name throws(Failure) in
+            try body(
+                CatalogRow(
+                    id: id, size: size, modifiedNanoseconds: modified.nanoseconds, indexSize: indexSize, name: name))
+        }
+    }
+
+    /// Makes a row of the same id and name with other figures.
+    /// - Parameter body: gets the row, which is valid only until it returns.
+    public func with<Result, Failure: Error>(
+        size: UInt64, modified: Timestamp, indexSize: UInt64,
+        _ body: (borrowing CatalogRow) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        try body(
+            CatalogRow(id: id, size: size, modifiedNanoseconds: modified.nanoseconds, indexSize: indexSize, name: name))
+    }
+
     /// Gives the file name's UTF-8 bytes without a copy.
     @inlinable
     public func withFileName<Result, Failure: Error>(

@@ -7,7 +7,9 @@ internal import Platform
 /// session's own write function. Needs CAP_SYS_ADMIN; without it everything works as before, with copies.
 ///
 /// An inode is open either through the page cache or through one backing file, never both (the kernel answers EIO),
-/// so a change of mode waits until no file of the inode is open. Past both, direct reads are always possible.
+/// so a change of mode waits until no file of the inode is open. Past both, direct reads and writes are always possible:
+/// a session that is edited while the kernel reads its body is written directly, and who opens it meanwhile reads
+/// directly what was written; only those who had it open before go on reading the old version.
 final class Passthrough: Sendable {
     let wanted: Bool
     private let state = Guarded(State())
@@ -16,11 +18,13 @@ final class Passthrough: Sendable {
         var enabled = false
         var device: Int32 = -1
         var inodes: [UInt64: InodeState] = [:]
-        /// Handles that were opened past the state of their inode.
-        var direct: Set<UInt64> = []
+        /// Handles that were opened past the state of their inode, and whether they are for writing.
+        var direct: [UInt64: Bool] = [:]
     }
     private struct InodeState {
-        var opens: Int
+        var opens = 0
+        /// Open files that write past the page cache. Pages beside them would not follow what they write.
+        var directWriters = 0
         /// Nil while the inode is open through the page cache.
         var backing: Backing?
     }
@@ -56,13 +60,18 @@ final class Passthrough: Sendable {
     }
 
     /// Decides how an inode is opened and counts the opening.
-    /// - Parameter file: the whole body, or nil when it is not there yet.
-    func open(inode: UInt64, handle: UInt64, file: FileDescriptor?) -> Route {
+    /// - Parameters:
+    ///   - file: the whole body, or nil when it is not there yet, or not the bucket's.
+    ///   - writing: the file is open for writing.
+    func open(inode: UInt64, handle: UInt64, file: FileDescriptor?, writing: Bool = false) -> Route {
         state.withLock { state in
             guard state.enabled else { return .pages }
             if var known = state.inodes[inode] {
-                guard known.backing.map({ $0.isSameFile(as: file) }) ?? true else {
-                    state.direct.insert(handle)
+                guard known.directWriters == 0, known.backing.map({ !writing && $0.isSameFile(as: file) }) ?? true
+                else {
+                    state.direct[handle] = writing
+                    if writing { known.directWriters += 1 }
+                    state.inodes[inode] = known
                     return .direct
                 }
                 known.opens += 1
@@ -70,7 +79,7 @@ final class Passthrough: Sendable {
                 return known.backing.map { .backing($0.id) } ?? .pages
             }
             var backing: Backing?
-            if let file {
+            if let file, !writing {
                 let id = sfs_fuse_backing_open(state.device, file.raw)
                 if id > 0 {
                     backing = Backing(id: id, file: file)
@@ -87,14 +96,18 @@ final class Passthrough: Sendable {
     /// Counts a closing; the last one frees the backing file.
     func close(inode: UInt64, handle: UInt64) {
         state.withLock { state in
-            guard state.direct.remove(handle) == nil, var known = state.inodes[inode] else { return }
-            known.opens -= 1
-            if known.opens > 0 {
-                state.inodes[inode] = known
-                return
+            let direct = state.direct.removeValue(forKey: handle)
+            guard var known = state.inodes[inode] else { return }
+            switch direct {
+            case nil: known.opens -= 1
+            case true?: known.directWriters -= 1
+            case false?: break
             }
-            state.inodes.removeValue(forKey: inode)
-            if let backing = known.backing { _ = sfs_fuse_backing_close(state.device, UInt32(backing.id)) }
+            if known.opens <= 0, let backing = known.backing {
+                _ = sfs_fuse_backing_close(state.device, UInt32(backing.id))
+                known.backing = nil
+            }
+            state.inodes[inode] = known.opens <= 0 && known.directWriters <= 0 ? nil : known
         }
     }
 }

@@ -14,6 +14,10 @@ public struct CacheOptions: Sendable {
     /// are repeated. Default 30.
     public var stallLimit: Double = 30
 
+    /// Whether opening a body that is not cached waits while the store is known to be away, until it is back; false
+    /// fails at once with `.offline`. The same goes for downloads under way. Default false.
+    public var waitsWhenOffline = false
+
     /// What becomes of a download that nobody reads any more.
     public enum WhenClosed: Sendable, Equatable {
         /// It ends and leaves nothing.
@@ -39,6 +43,7 @@ public struct CacheOptions: Sendable {
             var policy = basePolicy
             policy.connections = max(1, connections)
             policy.stallLimit = stallLimit
+            policy.waitsWhenOffline = waitsWhenOffline
             return policy
         }
         set { basePolicy = newValue }

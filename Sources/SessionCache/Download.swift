@@ -36,6 +36,8 @@ final class Download: Sendable {
         var operation: OperationHandle?
         var reported: UInt64 = 0
         var kept: FileDescriptor?
+        /// From before the first request: what this machine has written since then is newer than any answer.
+        var mark: WriteMark?
 
         mutating func next() -> UInt64 {
             serial += 1
@@ -70,8 +72,14 @@ final class Download: Sendable {
         let digest = entry.contentMD5.map { Digest.md5($0) } ?? entry.sha256.map { Digest.sha256($0) }
         let plan = DownloadPlan(
             subject: key, size: entry.size, expectedETag: entry.etag, catalogDigest: digest,
-            policy: cache.options.policy, seed: UInt64.random(in: .min ... .max), now: .monotonic)
+            policy: Download.policy(of: cache), seed: UInt64.random(in: .min ... .max), now: .monotonic)
         state = Mutex(State(plan: plan))
+    }
+
+    private static func policy(of cache: SessionCache) -> DownloadPlan.Policy {
+        var policy = cache.options.policy
+        policy.followsConnectivity = cache.connectivity != nil
+        return policy
     }
 
     // MARK: Readers
@@ -297,13 +305,22 @@ final class Download: Sendable {
                 }
                 self.step { state in state.plan.asked(answer, now: .monotonic) }
             }
-        case .learn(let version): cache.lanes.disk { self.cache.learn(self.id, version) }
-        case .forget: cache.lanes.disk { self.cache.forget(self.id) }
+        case .learn(let version):
+            cache.lanes.disk { self.cache.learn(self.id, self.fileName, version, since: self.mark) }
+        case .forget: cache.lanes.disk { self.cache.forget(self.id, self.fileName, since: self.mark) }
         case .makeRoom: Task.detached { _ = self.cache.makeRoom(for: self.size) }
         case .keep: cache.lanes.disk { self.keep() }
         case .end(let error): finish(error)
         case .answer, .refuse, .fetch, .stop, .wake: break
         }
+    }
+
+    private var mark: WriteMark? { state.withLock { $0.mark } }
+
+    /// The store went away or is back.
+    func connectivityChanged() {
+        guard let connectivity = cache.connectivity else { return }
+        step { state in state.plan.line(isThere: connectivity.state.isOnline, now: .monotonic) }
     }
 
     private func wake(_ timer: UInt64) {
@@ -317,6 +334,7 @@ final class Download: Sendable {
 
     private func prepare(_ size: UInt64) {
         cache.trim(adding: size)
+        let mark = try? cache.catalog.writeMark()
         let made: Result<PartialFile, SystemError>
         do throws(SystemError) {
             made = .success(try cache.makePartialFile(id, size: size))
@@ -329,7 +347,9 @@ final class Download: Sendable {
                     return []
                 }
                 state.attempt = Attempt(file: file)
-                return state.plan.prepared(now: .monotonic)
+                state.mark = state.mark ?? mark
+                let isThere = cache.connectivity?.state.isOnline ?? true
+                return state.plan.line(isThere: isThere, now: .monotonic) + state.plan.prepared(now: .monotonic)
             case .failure(let error):
                 return state.plan.end(CacheError(error))
             }

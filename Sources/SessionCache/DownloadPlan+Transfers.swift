@@ -110,6 +110,8 @@ extension DownloadPlan {
         switch error.kind {
         case .temporary, .throttled, .unreachable:
             return retry(transfer, error, now: now)
+        case .offline where policy.followsConnectivity:
+            return retry(transfer, error, now: now)
         case .precondition:
             return changed(to: nil, now: now)
         case .notFound:
@@ -139,6 +141,9 @@ extension DownloadPlan {
 
     private mutating func wait(after error: StoreError, progressed: Bool) -> Double {
         if progressed { backoff = Backoff(policy.retry) }
+        var error = error
+        // A request that was not made is repeated like one that failed to reach the store.
+        if error.kind == .offline { error.kind = .unreachable }
         guard case .retry(let after) = backoff.next(after: error, elapsed: 0, random: jitter.next()) else { return 0 }
         return after
     }
@@ -165,7 +170,7 @@ extension DownloadPlan {
             // answer has to do.
             if let etag = answer.etag, etag == version?.etag ?? expectedETag { useIfMatch = false }
             return follow(answer, now: now)
-        case .failure(let error) where error.isRetryable:
+        case .failure(let error) where error.isRetryable || (error.kind == .offline && policy.followsConnectivity):
             lastError = error
             if let failed = failIfStalled(now: now) { return failed }
             let delay = wait(after: error, progressed: false)
@@ -196,6 +201,22 @@ extension DownloadPlan {
     }
 
     // MARK: Time
+
+    /// The store went away or is back.
+    mutating func line(isThere: Bool, now: Timestamp) -> [Action] {
+        guard isThere == (awaySince != nil) else { return [] }
+        if !isThere {
+            awaySince = now
+            return policy.waitsWhenOffline ? [] : [.wake(after: policy.offlineLimit)]
+        }
+        awaySince = nil
+        // The time of waiting does not count, and nothing waits any longer.
+        if policy.waitsWhenOffline { lastProgress = now }
+        penalties.removeAll()
+        backoff = Backoff(policy.retry)
+        if askAgainAt != nil { askAgainAt = now }
+        return tick(now: now)
+    }
 
     /// Time has passed: penalties end, silent transfers are repeated, a stalled download fails.
     mutating func tick(now: Timestamp) -> [Action] {
@@ -231,6 +252,13 @@ extension DownloadPlan {
     }
 
     private mutating func failIfStalled(now: Timestamp) -> [Action]? {
+        if let awaySince {
+            if policy.waitsWhenOffline { return nil }
+            if now.seconds(since: max(awaySince, lastProgress)) >= policy.offlineLimit {
+                let cause = lastError
+                return end(CacheError(.offline, "\(subject): the store cannot be reached", cause: cause))
+            }
+        }
         guard now.seconds(since: lastProgress) >= policy.stallLimit else { return nil }
         let seconds = Int(policy.stallLimit)
         guard let lastError else {

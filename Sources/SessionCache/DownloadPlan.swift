@@ -42,6 +42,13 @@ struct DownloadPlan: Sendable {
         var idleLimit = 15.0
         /// Seconds without a byte on any transfer after which the download fails.
         var stallLimit = 30.0
+        /// Whether ``line(isThere:now:)`` tells when the store is away.
+        var followsConnectivity = false
+        /// Seconds without a byte after which the download fails once the store is known to be away. Long enough for a
+        /// line that comes back at once.
+        var offlineLimit = 3.0
+        /// Whether it waits for the store instead.
+        var waitsWhenOffline = false
         /// How often a new version is followed before it counts as an error.
         var versionChanges = 3
         /// How often a body with a wrong digest is fetched again.
@@ -147,6 +154,8 @@ struct DownloadPlan: Sendable {
     var rate: Double?
     /// Where the prefetch begins; it wraps around at the end.
     var cursor: UInt64 = 0
+    /// Since when the store is known to be away.
+    var awaySince: Timestamp?
 
     /// What was given to readers, and to which.
     var handedOut = ByteRanges()

@@ -36,6 +36,17 @@ final class PartialFile: Sendable {
         if !isSettled.exchange(true, ordering: .acquiringAndReleasing) { unlink(path) }
     }
 
+    /// Copies another file's bytes.
+    func fill(from source: FileDescriptor, size: UInt64) throws(SystemError) {
+        var offset: UInt64 = 0
+        while offset < size {
+            let bytes = try source.read(at: offset, count: Int(min(size - offset, 1 << 20)))
+            if bytes.isEmpty { return }
+            try descriptor.write(bytes, at: offset)
+            offset += UInt64(bytes.count)
+        }
+    }
+
     /// Makes the contents durable and gives them their name, over an older version.
     /// - Returns: the file's modification time, by which a later open knows that nobody touched it; nil when another
     ///   process put its own file there in the same moment.

@@ -122,6 +122,8 @@ extension SessionCache {
             lanes.disk { self.tidy() }
         }
         for item in delta.removed {
+            // One that is still there was renamed, see ``renamed(id:from:to:)``.
+            if let entry = try? catalog.entry(id: item.id), entry.id == item.id { continue }
             let download = state.withLock { $0.downloads.removeValue(forKey: item.id) }
             download?.end(CacheError(.notFound, "\(item.fileName): removed from the store"))
             discard(item.id)

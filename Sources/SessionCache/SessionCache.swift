@@ -36,6 +36,7 @@ public final class SessionCache: Sendable {
     let store: any ObjectStore
     let operations: OperationRegistry
     let options: CacheOptions
+    let connectivity: Connectivity?
     let lanes = Lanes()
     let state = Mutex(State())
     private let downloaded = Atomic<UInt64>(0)
@@ -44,12 +45,14 @@ public final class SessionCache: Sendable {
     /// Opens the cache. What earlier processes left behind is tidied up in the background.
     /// - Parameters:
     ///   - directory: `<cache>/sessions`; made private when it is missing.
+    ///   - connectivity: what is known of the store's being there; nil: nothing is.
     ///   - onFactsChanged: hears, on any thread, what a download taught the catalog, and which sessions' kernel pages
     ///     must go.
     /// - Throws: `.io` or `.diskFull` when the directory cannot be used.
     public init(
         directory: String, catalog: Catalog, store: any ObjectStore, operations: OperationRegistry,
-        options: CacheOptions = CacheOptions(), onFactsChanged: @escaping @Sendable (CatalogDelta) -> Void
+        options: CacheOptions = CacheOptions(), connectivity: Connectivity? = nil,
+        onFactsChanged: @escaping @Sendable (CatalogDelta) -> Void
     ) throws(CacheError) {
         do throws(SystemError) { try Files.makePrivateDirectory(directory) } catch { throw CacheError(error) }
         self.directory = directory
@@ -57,7 +60,9 @@ public final class SessionCache: Sendable {
         self.store = store
         self.operations = operations
         self.options = options
+        self.connectivity = connectivity
         self.onFactsChanged = onFactsChanged
+        connectivity?.observe { [weak self] _ in self?.connectivityChanged() }
         lanes.disk { [weak self] in self?.tidy() }
     }
 
@@ -65,7 +70,9 @@ public final class SessionCache: Sendable {
 
     /// Opens a session's body. Never waits for the network: a body that is not in the cache begins to arrive, or
     /// joins the download that is under way.
-    /// - Throws: `.notFound` for an unknown session, `.io` when the catalog fails, `.interrupted` after shutdown.
+    /// - Throws: `.notFound` for an unknown session, `.io` when the catalog fails, `.interrupted` after shutdown;
+    ///   `.offline` (`.denied` without good credentials) for a body that is not here while the store is known to be
+    ///   away, unless ``CacheOptions/waitsWhenOffline``.
     public func open(_ id: Int64) throws(CacheError) -> OpenBody {
         while true {
             let ended = state.withLock { $0.ended }
@@ -86,12 +93,14 @@ public final class SessionCache: Sendable {
     /// Joins the download of an entry's version, or makes it.
     /// - Returns: nil when a download has ended since `mark`: the file may be there now.
     private func join(_ entry: SessionEntry, unless mark: UInt64) throws(CacheError) -> (Download, UInt64)? {
-        try state.withLock { state throws(CacheError) -> (Download, UInt64)? in
+        let refusal = options.waitsWhenOffline ? nil : connectivity?.refusal.map { CacheError($0) }
+        return try state.withLock { state throws(CacheError) -> (Download, UInt64)? in
             if state.isShutDown { throw SessionCache.shutDown }
             var joined: (Download, UInt64)?
             if let download = state.downloads[entry.id], let reader = download.join(expecting: entry.etag) {
                 joined = (download, reader)
             } else if state.ended == mark {
+                if let refusal { throw refusal }
                 let download = Download(entry, cache: self)
                 if let reader = download.join(expecting: entry.etag) {
                     state.downloads[entry.id] = download
@@ -121,7 +130,7 @@ public final class SessionCache: Sendable {
     }
 
     /// The cached file of an entry, open, when it is the whole verified body of the version that the catalog names.
-    private func validFile(_ entry: SessionEntry) throws(CacheError) -> (FileDescriptor, CachedBody)? {
+    func validFile(_ entry: SessionEntry) throws(CacheError) -> (FileDescriptor, CachedBody)? {
         let recorded: CachedBody?
         do throws(CatalogError) { recorded = try catalog.body(id: entry.id) } catch {
             throw CacheError(.io, error.description)
@@ -211,21 +220,30 @@ public final class SessionCache: Sendable {
         for download in downloads { download.end(SessionCache.shutDown) }
     }
 
+    // MARK: The line
+
+    /// The store went away or is back.
+    private func connectivityChanged() {
+        for download in state.withLock({ Array($0.active.values) }) { download.connectivityChanged() }
+    }
+
     // MARK: The catalog
 
-    /// The store said this of a session's object.
-    func learn(_ id: Int64, _ version: DownloadPlan.Version) {
+    /// The store said this of a session's object, under a name and in an answer to a request from after a mark.
+    func learn(_ id: Int64, _ fileName: String, _ version: DownloadPlan.Version, since mark: WriteMark?) {
         let facts = ObjectFacts(
             size: version.size, etag: version.etag, contentMD5: version.contentMD5, uploaded: version.modified)
-        do throws(CatalogError) { publish(try catalog.update(id: id, facts: facts)) } catch {
+        do throws(CatalogError) {
+            publish(try catalog.update(id: id, facts: facts, fileName: fileName, since: mark))
+        } catch {
             SessionCache.log.warning("facts not recorded", ["cause": error.description])
         }
     }
 
     /// A session's object is gone.
-    func forget(_ id: Int64) {
+    func forget(_ id: Int64, _ fileName: String, since mark: WriteMark?) {
         do throws(CatalogError) {
-            let delta = try catalog.remove(id: id)
+            let delta = try catalog.remove(id: id, fileName: fileName, since: mark)
             publish(delta)
             apply(delta)
         } catch { SessionCache.log.warning("session not removed", ["cause": error.description]) }

@@ -26,7 +26,7 @@ struct IndexFetcher {
     /// - Throws: what kept it from going on; what came before is applied.
     func run() async throws {
         defer { queue.close() }
-        var work = Work(journey: journey, queue: queue, pauses: pauses)
+        var work = try Work(journey: journey, queue: queue, pauses: pauses)
         try await withThrowingDiscardingTaskGroup { group in
             // Cancelling ends the stream, and with it this loop.
             for await event in queue.events {
@@ -86,11 +86,14 @@ struct IndexFetcher {
         private var results: [CatalogChange] = []
         private var batch = 32
         private var lastBatch = Timestamp.monotonic
+        /// From before the first request.
+        private let mark: WriteMark
 
-        init(journey: Journey, queue: IndexQueue, pauses: FetchPauses) {
+        init(journey: Journey, queue: IndexQueue, pauses: FetchPauses) throws {
             self.journey = journey
             self.queue = queue
             self.pauses = pauses
+            mark = try journey.catalog.writeMark()
         }
 
         var isDone: Bool { begun == done && (stop != nil || (hasEnded && items.isEmpty && !mayLook)) }
@@ -159,7 +162,7 @@ struct IndexFetcher {
         private mutating func commit() throws {
             lastBatch = .monotonic
             if results.isEmpty { return }
-            var sighting = Sighting()
+            var sighting = Sighting(since: mark)
             try journey.apply(results, &sighting)
             results.removeAll(keepingCapacity: true)
             batch = min(512, batch * 2)

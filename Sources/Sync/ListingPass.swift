@@ -10,12 +10,15 @@ struct ListingPass {
 
     /// Lists where new sessions appear: one request unless there is much new.
     func tail() async throws {
-        var sighting = Sighting()
+        var sighting = try begin()
         try await list(SessionName.bodyPrefix, startAfter: try journey.catalog.listingStart()) { page in
             try journey.apply(page.map(Self.object), &sighting)
             indexes.poke()
         }
     }
+
+    /// Before the first request: what this machine writes meanwhile is newer than what the listing shows.
+    private func begin() throws -> Sighting { Sighting(since: try journey.catalog.writeMark()) }
 
     /// Lists everything: adds what was not known, drops what is gone, corrects sizes and versions, and learns which
     /// indexes there are, of which the unknown ones are fetched.
@@ -25,7 +28,7 @@ struct ListingPass {
         // Taken before, so that a change during the listing shows as one.
         let marks = try await changeMarks()
         var bound = try catalog.lastID()
-        var sessions = Sighting()
+        var sessions = try begin()
         var count = 0
         try await list(SessionName.bodyPrefix) { page in
             try journey.apply(page.map(Self.object), &sessions)
@@ -35,7 +38,7 @@ struct ListingPass {
         journey.tell(try catalog.finishListing(sessions, bound: bound))
 
         bound = try catalog.lastID()
-        var seen = Sighting()
+        var seen = try begin()
         count = 0
         try await list(SessionName.indexPrefix) { page in
             try journey.apply(page.compactMap(Self.index), &seen)

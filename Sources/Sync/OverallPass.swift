@@ -8,6 +8,14 @@ struct OverallPass {
     let journey: Journey
     /// Called after every batch that may have brought unknown indexes.
     let poke: @Sendable () -> Void
+    /// From before the request: what this machine writes meanwhile is newer than the file that is read.
+    private let mark: WriteMark
+
+    init(journey: Journey, poke: @escaping @Sendable () -> Void) throws {
+        self.journey = journey
+        self.poke = poke
+        mark = try journey.catalog.writeMark()
+    }
 
     /// Rows of the first batch, so that something shows soon.
     private static let firstBatch = 200
@@ -46,7 +54,7 @@ struct OverallPass {
             defer { spool.end() }
             return try await store.get(SessionName.overallKey, ReadOptions(ifNoneMatch: known), into: spool)
         }()
-        var reading = Reading(journey: journey, poke: poke, attempt: 0)
+        var reading = Reading(self, attempt: 0)
         do {
             for await _ in spool.arrivals {
                 journey.becomeOperation()
@@ -91,7 +99,7 @@ struct OverallPass {
             let progress = spool.progress
             if progress.attempt != reading.attempt {
                 await reading.abandon()
-                reading = Reading(journey: journey, poke: poke, attempt: progress.attempt)
+                reading = Reading(self, attempt: progress.attempt)
             }
             guard reading.offset < progress.arrived else { break }
             let count = Int(min(progress.arrived - reading.offset, UInt64(Self.chunk)))
@@ -105,7 +113,7 @@ struct OverallPass {
 
     /// Reads the cache's copy again, without a request.
     func readAgain() async throws {
-        var reading = Reading(journey: journey, poke: poke, attempt: 0)
+        var reading = Reading(self, attempt: 0)
         let file = try FileDescriptor.open(journey.overallPath)
         while true {
             let bytes = try file.read(at: reading.offset, count: Self.chunk)
@@ -122,7 +130,7 @@ struct OverallPass {
         guard isNews else { return Result(outcome: .missing, needsListing: false) }
         journey.becomeOperation()
         try catalog.setValue(Catalog.listingNeededKey, "overall file is gone")
-        _ = try catalog.finishOverall(Sighting())
+        _ = try catalog.finishOverall(Sighting(since: mark))
         try Files.remove(journey.overallPath)
         try catalog.setValue(Setting.overallTag, nil)
         try catalog.setValue(Setting.overallState, "absent")
@@ -139,15 +147,16 @@ struct OverallPass {
         private let reader = OverallReader()
         private var failure: FormatError?
         private var pending: [CatalogChange] = []
-        private var sighting = Sighting()
+        private var sighting: Sighting
         private var rows = 0
         private var writing: Task<Sighting, any Error>?
         private var lastBatch = Timestamp.monotonic
 
-        init(journey: Journey, poke: @escaping @Sendable () -> Void, attempt: Int) {
-            self.journey = journey
-            self.poke = poke
+        init(_ pass: OverallPass, attempt: Int) {
+            journey = pass.journey
+            poke = pass.poke
             self.attempt = attempt
+            sighting = Sighting(since: pass.mark)
         }
 
         mutating func take(_ bytes: [UInt8]) async throws {

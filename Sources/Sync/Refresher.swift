@@ -218,7 +218,7 @@ public final class Refresher: Sendable {
     private func look(
         _ journey: Journey, _ mode: RefreshMode, listing reason: String?, _ queue: IndexQueue
     ) async throws {
-        let overall = OverallPass(journey: journey, poke: queue.poke)
+        let overall = try OverallPass(journey: journey, poke: queue.poke)
         let listing = ListingPass(journey: journey, indexes: queue)
         let found = try await overall.run()
         var isListing = reason != nil || found.needsListing
