@@ -53,3 +53,15 @@ static inline void sfs_small_footprint(void) {
 // pipe2(2) is declared only for GNU sources.
 static inline int sfs_pipe(int *ends) { return (int)syscall(SYS_pipe2, ends, O_CLOEXEC); }
 static inline int sfs_madv_dontneed(void) { return MADV_DONTNEED; }
+#include <linux/fs.h>
+// fallocate(2) of a range; `keep` leaves the file's length.
+static inline int sfs_fallocate_range(int descriptor, int keep, off_t offset, off_t length) {
+    return (int)syscall(SYS_fallocate, descriptor, keep ? 1 : 0, offset, length);  // FALLOC_FL_KEEP_SIZE
+}
+// ioctl(2) is variadic: a copy that shares its blocks (FICLONE).
+static inline int sfs_clone(int target, int source) { return ioctl(target, FICLONE, source); }
+// copy_file_range(2) is declared only for GNU sources. Copies at an offset that is the same in both.
+static inline ssize_t sfs_copy_range(int source, int target, off_t offset, size_t length) {
+    off_t from = offset, to = offset;
+    return syscall(SYS_copy_file_range, source, &from, target, &to, length, 0);
+}

@@ -144,7 +144,7 @@ public struct PendingChange: Sendable, Equatable {
     public var kind: Kind {
         if name == nil { return .remove }
         if remoteName == nil { return replaces == nil ? .create : .edit }
-        return name == remoteName ? .edit : .rename
+        return name.hasSameBytes(as: remoteName) ? .edit : .rename
     }
 
     /// The name to call it by: the wanted one, for removals the one that goes.

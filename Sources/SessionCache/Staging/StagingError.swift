@@ -1,3 +1,6 @@
+internal import Catalog
+internal import Platform
+
 /// Why a change was not taken: a kind that the tree turns into an errno, and words for the user.
 public struct StagingError: Error, Sendable, Equatable, CustomStringConvertible {
     /// What went wrong.
@@ -47,4 +50,31 @@ public struct StagingError: Error, Sendable, Equatable, CustomStringConvertible 
 
     /// `exists: x.fastshot`.
     public var description: String { "\(kind.rawValue): \(message)" }
+}
+
+extension StagingError {
+    /// What a failed system call means to a program.
+    init(_ error: SystemError) {
+        let kind: Kind = error.isDiskFull ? .diskFull : FileDescriptor.isTooLarge(error) ? .tooLarge : .io
+        self.init(kind, error.description)
+    }
+
+    /// What a failed database means to a program.
+    init(_ error: CatalogError) { self.init(error.kind == .full ? .diskFull : .io, error.description) }
+
+    /// What keeps a body from being fetched means to who wants to edit it.
+    init(_ error: CacheError) {
+        let kind: Kind =
+            switch error.kind {
+            case .notFound: .notFound
+            case .changed: .changed
+            case .offline: .offline
+            case .denied: .denied
+            case .corrupt: .corrupt
+            case .diskFull: .diskFull
+            case .interrupted: .interrupted
+            case .io: .io
+            }
+        self.init(kind, error.message)
+    }
 }

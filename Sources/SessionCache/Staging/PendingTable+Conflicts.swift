@@ -1,0 +1,87 @@
+internal import Platform
+
+/// What becomes of a change that found something else in the bucket than it expected.
+extension PendingTable {
+    /// The row that a conflict is about; nil when something else is wanted by now, which meets its own conflict.
+    func conflicting(_ change: PendingChange) -> Row? {
+        guard let row = rows[change.id] else { return nil }
+        if row.change.generation == change.generation { return row }
+        let hasContents = row.change.content != nil && change.content != nil
+        return hasContents && row.unfinished == nil && row.change.name.hasSameBytes(as: change.name) ? row : nil
+    }
+
+    /// The change is not being sent any more. What was to be finished first is given up.
+    mutating func end(_ change: PendingChange) {
+        if runs[change.id]?.generation == change.generation { setRun(change.id, nil) }
+        if var row = rows[change.id], row.unfinished?.generation == change.generation {
+            row.unfinished = nil
+            put(row)
+        }
+    }
+
+    /// Contents stay under a name of their own until the user decides; the bucket's version has its name.
+    mutating func setAside(_ id: Int64, as localName: String, conflict: Int64) {
+        guard var row = rows[id] else { return }
+        detach(&row)
+        row.change.name = localName
+        row.change.state = .conflict
+        row.change.conflict = conflict
+        row.change.batch = nil
+        row.change.reason = ""
+        row.change.generation += 1
+        put(row)
+    }
+
+    /// Set-aside contents are wanted under a name now.
+    mutating func release(_ id: Int64, as name: String, replacing version: ObjectVersion?, of replaced: Int64?) {
+        guard var row = rows[id] else { return }
+        detach(&row)
+        row.change.name = name
+        row.change.replaces = version
+        row.change.replacedID = version == nil ? nil : replaced
+        row.change.state = .ready
+        row.change.state = restingState(row.change)
+        row.change.generation += 1
+        put(row)
+    }
+
+    private func detach(_ row: inout Row) {
+        row.change.remoteName = nil
+        row.change.remote = nil
+        row.change.replaces = nil
+        row.change.replacedID = nil
+        row.change.attempted = []
+        row.change.multipart = nil
+        row.unfinished = nil
+        row.maybeSent = false
+    }
+
+    /// The change goes on, from what was found in the bucket.
+    /// - Parameters:
+    ///   - atTarget: it was found under the new name of a rename.
+    ///   - replaced: the catalog's id of what was found.
+    mutating func rebase(_ id: Int64, on version: ObjectVersion?, atTarget: Bool, replaced: Int64?) {
+        guard var row = rows[id] else { return }
+        if atTarget || row.change.remoteName == nil {
+            row.change.replaces = version
+            row.change.replacedID = version == nil ? nil : replaced
+        } else {
+            row.change.remote = version
+            if version == nil, row.change.name != nil { row.change.remoteName = nil }
+        }
+        put(row)
+    }
+
+    /// A removal or a rename that the user has decided for again.
+    mutating func renew(
+        id: Int64, name: String, to wanted: String?, _ version: ObjectVersion, reserve: Reserve, at now: Timestamp
+    ) throws(TableError) {
+        let remote = Remote(id: id, fileName: name, version: version)
+        if let wanted {
+            try rename(
+                id: id, remote: remote, to: wanted, replacing: nil, content: nil, reserve: reserve, at: now)
+        } else {
+            try remove(id: id, remote: remote, reserve: reserve, at: now)
+        }
+    }
+}

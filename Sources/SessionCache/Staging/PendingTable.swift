@@ -1,0 +1,265 @@
+internal import Catalog
+internal import Platform
+
+/// Why a step of the table cannot be taken.
+enum TableError: Error {
+    case refused(StagingError)
+    /// The fingerprint of these contents has to be known first: they may be in the bucket already.
+    case needsFingerprint(path: String)
+}
+
+/// All pending changes, and the rules by which they change. No clock, disk or network: contents and ids are handed in.
+///
+/// Every name in the bucket has at most one row that accounts for it (``holder(ofRemote:)``), and every wanted name one
+/// row that claims it. What is in the catalog under either is not shown. A row may have to wait for another one that
+/// still has to leave the name that it wants; the order is acyclic.
+///
+/// Steps are recorded, so that they can be taken back when the journal cannot be written.
+struct PendingTable {
+    /// A change and what only the table has to know of it.
+    struct Row: Equatable {
+        /// What is wanted.
+        var change: PendingChange
+        /// A rename that may have been half done when something else was wanted. It is finished first.
+        var unfinished: PendingChange?
+        /// An upload under the wanted name may have reached the bucket.
+        var maybeSent = false
+        /// Whether it is in the journal: a file that was never flushed is not.
+        var isDurable = true
+        /// Rows whose place this one took before it was durable. They leave the journal when it comes in.
+        var shadows: [Int64] = []
+    }
+
+    private(set) var rows: [Int64: Row] = [:]
+    /// The changes that are being sent, as they were when they began.
+    private(set) var runs: [Int64: PendingChange] = [:]
+    /// All conflicts, decided ones too.
+    private(set) var conflicts: [Int64: ConflictRecord] = [:]
+    private(set) var counts = Staging.Counts()
+    /// Rows that have gone from here, and not from the journal, as who took their place is not in it yet.
+    private(set) var shadowed: Set<Int64> = []
+    /// How often each name is spoken for, by its mark.
+    private var marks: [UInt64: Int] = [:]
+    private(set) var lastSequence: Int64 = 0
+    /// The open batch.
+    private(set) var batch: Int64?
+    /// Of contents that were hashed; nil where they could not be read.
+    var fingerprints: [String: ContentFingerprint?] = [:]
+
+    private var byName: [NameKey: Int64] = [:]
+    private var byRemote: [NameKey: Int64] = [:]
+    private var byUnfinished: [NameKey: Int64] = [:]
+
+    // MARK: Recording
+
+    enum Step {
+        case row(Int64, Row?)
+        case run(Int64, PendingChange?)
+        /// As `row`, where the journal need not know.
+        case unrecorded(Int64, Row?)
+        case batch(Int64?)
+        case conflict(Int64, ConflictRecord?)
+    }
+
+    /// What the steps since ``takeSteps()`` replaced.
+    private var steps: [Step] = []
+
+    /// What was replaced, oldest first; from now on it is somebody else's to take back.
+    mutating func takeSteps() -> [Step] {
+        defer { steps = [] }
+        return steps
+    }
+
+    /// Takes steps back, the youngest first.
+    mutating func revert(_ taken: [Step]) {
+        for step in taken.reversed() {
+            switch step {
+            case .row(let id, let row), .unrecorded(let id, let row): replace(id, row)
+            case .conflict(let id, let record): replaceConflict(id, record)
+            case .run(let id, let change): runs[id] = change
+            case .batch(let old): batch = old
+            }
+        }
+    }
+
+    /// Takes back what was not handed out.
+    mutating func revertSteps() { revert(takeSteps()) }
+
+    mutating func put(_ row: Row) {
+        steps.append(.row(row.change.id, rows[row.change.id]))
+        replace(row.change.id, row)
+    }
+
+    /// Puts what is the same for the next process, which takes it up anew.
+    mutating func putUnrecorded(_ row: Row) {
+        steps.append(.unrecorded(row.change.id, rows[row.change.id]))
+        replace(row.change.id, row)
+    }
+
+    mutating func put(_ record: ConflictRecord) {
+        steps.append(.conflict(record.id, conflicts[record.id]))
+        replaceConflict(record.id, record)
+    }
+
+    /// Shows a row as it is elsewhere.
+    mutating func show(_ id: Int64, _ row: Row?) { replace(id, row) }
+
+    mutating func drop(_ id: Int64) {
+        guard let old = rows[id] else { return }
+        steps.append(.row(id, old))
+        replace(id, nil)
+    }
+
+    /// Rows are gone already, and have to leave the journal now.
+    mutating func noteGone(_ ids: [Int64]) {
+        for id in ids { steps.append(.row(id, rows[id])) }
+    }
+
+    mutating func setRun(_ id: Int64, _ change: PendingChange?) {
+        steps.append(.run(id, runs[id]))
+        runs[id] = change
+    }
+
+    mutating func setBatch(_ new: Int64?) {
+        steps.append(.batch(batch))
+        batch = new
+    }
+
+    /// The number of a new change.
+    mutating func nextSequence() -> Int64 {
+        lastSequence += 1
+        return lastSequence
+    }
+
+    private mutating func replace(_ id: Int64, _ row: Row?) {
+        if let old = rows[id] {
+            shadowed.subtract(old.shadows)
+            unlist(\.byName, old.change.name, id)
+            unlist(\.byRemote, old.change.remoteName, id)
+            unlist(\.byUnfinished, old.unfinished?.name, id)
+            counts.add(old.change, -1)
+        }
+        rows[id] = row
+        guard let row else { return }
+        shadowed.formUnion(row.shadows)
+        list(\.byName, row.change.name, id)
+        list(\.byRemote, row.change.remoteName, id)
+        list(\.byUnfinished, row.unfinished?.name, id)
+        counts.add(row.change, 1)
+        lastSequence = max(lastSequence, row.change.sequence)
+    }
+
+    private mutating func replaceConflict(_ id: Int64, _ record: ConflictRecord?) {
+        if let old = conflicts[id], old.decided == nil { counts.conflicts -= 1 }
+        conflicts[id] = record
+        if let record, record.decided == nil { counts.conflicts += 1 }
+    }
+
+    private mutating func list(_ index: WritableKeyPath<PendingTable, [NameKey: Int64]>, _ name: String?, _ id: Int64) {
+        guard let name else { return }
+        let key = NameKey(name)
+        self[keyPath: index][key] = id
+        marks[key.mark, default: 0] += 1
+    }
+
+    private mutating func unlist(
+        _ index: WritableKeyPath<PendingTable, [NameKey: Int64]>, _ name: String?, _ id: Int64
+    ) {
+        guard let name else { return }
+        let key = NameKey(name)
+        if self[keyPath: index][key] == id { self[keyPath: index][key] = nil }
+        guard let count = marks[key.mark] else { return }
+        marks[key.mark] = count > 1 ? count - 1 : nil
+    }
+
+    // MARK: Questions
+
+    /// The row that wants a name.
+    func holder(of name: String) -> Row? { byName[NameKey(name)].flatMap { rows[$0] } }
+
+    /// The row that accounts for the bucket's object of a name.
+    func holder(ofRemote name: String) -> Row? { byRemote[NameKey(name)].flatMap { rows[$0] } }
+
+    /// The row whose rename to this name has to be finished first.
+    func holder(ofUnfinished name: String) -> Row? { byUnfinished[NameKey(name)].flatMap { rows[$0] } }
+
+    /// Whether the catalog's session of this id and name is not shown, as a row speaks for it.
+    func hides(id: Int64, fileName: String) -> Bool {
+        guard !rows.isEmpty else { return false }
+        let key = NameKey(fileName)
+        return rows[id] != nil || byName[key] != nil || byRemote[key] != nil || byUnfinished[key] != nil
+    }
+
+    /// As ``hides(id:fileName:)``, of a listing's row.
+    func hides(_ row: borrowing CatalogRow) -> Bool {
+        if rows[row.id] != nil { return true }
+        let isMarked = row.withFileName { name in marks[NameKey.mark(name)] != nil }
+        guard isMarked else { return false }
+        return hides(id: row.id, fileName: row.withFileName { name in String(decoding: name) })
+    }
+
+    /// Whether a row's change may be under way to the bucket, or there already.
+    func mayBeInBucket(_ row: Row) -> Bool { row.maybeSent || runs[row.change.id] != nil }
+
+    /// What is to be sent of a row now.
+    func next(_ row: Row) -> PendingChange { row.unfinished ?? row.change }
+
+    /// Whether a row's next change has to wait for another one.
+    func isBlocked(_ row: Row) -> Bool {
+        let change = next(row)
+        for run in runs.values where run.id != change.id {
+            for name in [run.name, run.remoteName] {
+                guard let name else { continue }
+                if change.name.hasSameBytes(as: name) || change.remoteName.hasSameBytes(as: name) { return true }
+            }
+        }
+        guard let name = change.name else { return false }
+        if let other = holder(ofRemote: name), other.change.id != change.id { return true }
+        if let other = holder(ofUnfinished: name), other.change.id != change.id { return true }
+        return false
+    }
+
+    /// Whether a row that takes a name would wait for itself.
+    func wouldWaitForItself(_ id: Int64, taking name: String) -> Bool {
+        var next = name
+        var passed = 0
+        // A name leads to the row that has to leave it, and that row to the name that it wants.
+        while let row = holder(ofRemote: next) ?? holder(ofUnfinished: next), passed <= rows.count {
+            if row.change.id == id { return passed > 0 }
+            guard let wanted = row.change.name else { return false }
+            next = wanted
+            passed += 1
+        }
+        return false
+    }
+
+    /// The state of a change that nobody has open.
+    func restingState(_ change: PendingChange) -> PendingChange.State {
+        if change.state == .conflict { return .conflict }
+        if let name = change.name, !Staging.isPublished(name) { return .local }
+        return change.batch != nil ? .held : .ready
+    }
+
+    /// The fingerprint of contents that may be in the bucket.
+    /// - Returns: nil where they could not be read.
+    func fingerprint(_ content: StagedContent) throws(TableError) -> ContentFingerprint? {
+        guard let known = fingerprints[content.path] else { throw .needsFingerprint(path: content.path) }
+        return known
+    }
+}
+
+extension Staging.Counts {
+    /// Adds a change to the totals, or takes it away.
+    fileprivate mutating func add(_ change: PendingChange, _ sign: Int) {
+        switch change.state {
+        case .ready, .open, .held:
+            pending += sign
+            let bytes = change.content?.size ?? 0
+            pendingBytes = sign > 0 ? pendingBytes &+ bytes : pendingBytes &- bytes
+        case .failed: failed += sign
+        case .refused: refused += sign
+        case .local: local += sign
+        case .conflict: break
+        }
+    }
+}

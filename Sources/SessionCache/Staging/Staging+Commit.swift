@@ -1,0 +1,228 @@
+internal import Catalog
+internal import Platform
+internal import Synchronization
+
+/// How changes become durable.
+extension Staging {
+    /// How a change ended.
+    final class Ticket: Sendable {
+        struct State {
+            var isDone = false
+            var error: StagingError?
+        }
+        let state = Mutex(State())
+    }
+
+    /// A change that was made in the core and is not durable yet.
+    struct Operation {
+        var ticket: Ticket
+        var steps: [PendingTable.Step]
+        /// Files that have no name any more.
+        var detached: [Int64]
+        /// What open files without a row are based on now.
+        var rebased: [PendingTable.Remote]
+        /// What has to happen between the journal and the view.
+        var hook: (@Sendable () -> Void)?
+        var lastBatch: Int64?
+    }
+
+    /// Makes a change and waits until it is durable.
+    /// - Parameters:
+    ///   - hook: runs when the journal has it and before it is shown. It must not call staging.
+    ///   - body: makes the change in the core's table; when it throws, nothing has happened.
+    func commit<Value: Sendable>(
+        hook: (@Sendable () -> Void)? = nil, _ body: (inout Core) throws(TableError) -> Value
+    ) throws(StagingError) -> Value {
+        let (value, ticket) = try prepare(hook, body)
+        journal.withLock { journal in
+            if !ticket.state.withLock({ $0.isDone }) { writeAll(&journal) }
+        }
+        if let error = ticket.state.withLock({ $0.error }) { throw error }
+        return value
+    }
+
+    private func prepare<Value: Sendable>(
+        _ hook: (@Sendable () -> Void)?, _ body: (inout Core) throws(TableError) -> Value
+    ) throws(StagingError) -> (Value, Ticket) {
+        let ticket = Ticket()
+        while true {
+            let unknown: String
+            do throws(TableError) {
+                let value = try core.withLock { core throws(TableError) -> Value in
+                    if core.isClosed { throw .refused(StagingError(.io, "the journal is closed")) }
+                    let lastBatch = core.lastBatch
+                    core.detached = []
+                    core.rebased = []
+                    let value: Value
+                    do throws(TableError) { value = try body(&core) } catch {
+                        core.table.revertSteps()
+                        core.lastBatch = lastBatch
+                        throw error
+                    }
+                    core.queue.append(
+                        Operation(
+                            ticket: ticket, steps: core.table.takeSteps(), detached: core.detached,
+                            rebased: core.rebased, hook: hook,
+                            lastBatch: core.lastBatch == lastBatch ? nil : core.lastBatch))
+                    return value
+                }
+                return (value, ticket)
+            } catch {
+                switch error {
+                case .refused(let refusal): throw refusal
+                case .needsFingerprint(let path): unknown = path
+                }
+            }
+            let mark = fingerprint(of: unknown)
+            core.withLock { $0.table.fingerprints[unknown] = .some(mark) }
+        }
+    }
+
+    /// Commits everything that waits, in one transaction. The journal's lock is held.
+    private func writeAll(_ journal: inout Journal?) {
+        let (operations, writes, shown) = core.withLock { core in
+            defer { core.queue = [] }
+            return (core.queue, core.writes(), core.shown())
+        }
+        if !writes.isEmpty {
+            do throws(StagingError) { try write(writes, journal) } catch {
+                let later = core.withLock { core in
+                    defer { core.queue = [] }
+                    let later = core.queue
+                    for operation in (operations + later).reversed() { core.table.revert(operation.steps) }
+                    return later
+                }
+                for operation in operations + later { operation.ticket.end(error) }
+                return
+            }
+            FaultPoint.reached("staging.journal.after")
+        }
+        for operation in operations { operation.hook?() }
+        show(shown, operations)
+        for operation in operations { operation.ticket.end(nil) }
+        collect(operations)
+    }
+
+    private func write(_ writes: Journal.Writes, _ journal: Journal?) throws(StagingError) {
+        guard let journal else { throw StagingError(.io, "the journal is closed") }
+        FaultPoint.reached("staging.journal.before")
+        do throws(CatalogError) {
+            do throws(CatalogError) {
+                try journal.commit(writes)
+            } catch  where error.kind == .full {
+                // The reserve is for removals and for the ends of uploads, which make room.
+                guard Reserve.release(in: directory) else { throw error }
+                try journal.commit(writes)
+            }
+        } catch { throw StagingError(error) }
+        Reserve.keep(in: directory)
+    }
+
+    /// The view follows the journal.
+    private func show(_ rows: Shown, _ operations: [Operation]) {
+        view.withLock { view in
+            for (id, row) in rows.rows { view.table.show(id, row) }
+            for record in rows.conflicts { view.table.put(record) }
+            view.table.setBatch(rows.batch)
+            _ = view.table.takeSteps()
+            if !rows.rows.isEmpty { view.named = nil }
+            for operation in operations {
+                for remote in operation.rebased {
+                    view.drafts[remote.id]?.draft.state.withLock { $0.base = remote }
+                }
+                for id in operation.detached {
+                    view.drafts.removeValue(forKey: id)?.draft.state.withLock { $0.isDetached = true }
+                }
+            }
+            pending.store(view.table.rows.count + view.drafts.count, ordering: .releasing)
+        }
+    }
+
+    /// Removes files that nobody needs any more.
+    private func collect(_ operations: [Operation]) {
+        var paths: [(Int64, String)] = []
+        for step in operations.flatMap(\.steps) {
+            switch step {
+            case .row(let id, let row), .unrecorded(let id, let row):
+                for content in [row?.change.content, row?.unfinished?.content] {
+                    if let content { paths.append((id, content.path)) }
+                }
+            case .run(let id, let change): if let content = change?.content { paths.append((id, content.path)) }
+            case .batch, .conflict: break
+            }
+        }
+        for (id, path) in paths { removeUnlessNeeded(path, of: id) }
+    }
+
+    /// Removes a file of contents when no change, upload or open draft needs it.
+    func removeUnlessNeeded(_ path: String, of id: Int64) {
+        let isNeeded = core.withLock { core in
+            let row = core.table.rows[id]
+            let queued = core.queue.contains { operation in operation.steps.contains { $0.mentions(path) } }
+            return queued || row?.change.content?.path == path || row?.unfinished?.content?.path == path
+                || core.table.runs[id]?.content?.path == path
+        }
+        if isNeeded || view.withLock({ $0.drafts[id]?.draft.path == path }) { return }
+        do throws(SystemError) { try Files.remove(path) } catch {
+            Staging.log.warning("file not removed", ["path": path, "cause": error.description])
+        }
+        core.withLock { _ = $0.table.fingerprints.removeValue(forKey: path) }
+    }
+}
+
+/// What the view takes over.
+struct Shown {
+    var rows: [(Int64, PendingTable.Row?)] = []
+    var conflicts: [ConflictRecord] = []
+    var batch: Int64?
+}
+
+extension Staging.Core {
+    /// What the queue's operations change in the journal.
+    fileprivate func writes() -> Journal.Writes {
+        var writes = Journal.Writes()
+        for operation in queue {
+            writes.lastBatch = operation.lastBatch ?? writes.lastBatch
+            for step in operation.steps {
+                switch step {
+                case .row(let id, _):
+                    let row = table.rows[id]
+                    // What is not durable yet does not come in, nor does what it stands for go.
+                    if row.map({ !$0.isDurable }) ?? table.shadowed.contains(id) { continue }
+                    writes.rows[id] = .some(row)
+                case .conflict(let id, _): if let record = table.conflicts[id] { writes.conflicts.append(record) }
+                case .batch: writes.batch = .some(table.batch)
+                case .run, .unrecorded: break
+                }
+            }
+        }
+        return writes
+    }
+
+    fileprivate func shown() -> Shown {
+        var shown = Shown(batch: table.batch)
+        for step in queue.flatMap(\.steps) {
+            switch step {
+            case .row(let id, _), .unrecorded(let id, _): shown.rows.append((id, table.rows[id]))
+            case .conflict(let id, _): if let record = table.conflicts[id] { shown.conflicts.append(record) }
+            case .run, .batch: break
+            }
+        }
+        return shown
+    }
+}
+
+extension PendingTable.Step {
+    fileprivate func mentions(_ path: String) -> Bool {
+        switch self {
+        case .row(_, let row), .unrecorded(_, let row):
+            row?.change.content?.path == path || row?.unfinished?.content?.path == path
+        case .run(_, let change): change?.content?.path == path
+        case .batch, .conflict: false
+        }
+    }
+}
+
+extension Staging.Ticket {
+    fileprivate func end(_ error: StagingError?) { state.withLock { $0 = State(isDone: true, error: error) } }
+}

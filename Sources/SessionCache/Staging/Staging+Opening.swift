@@ -1,0 +1,103 @@
+public import Catalog
+internal import Digests
+internal import Platform
+internal import Synchronization
+
+extension Staging {
+    /// Opens the state directory, makes what is missing, and takes up what an earlier process left.
+    /// - Parameters:
+    ///   - directory: `<state>/<store-id>`; private.
+    ///   - onChange: hears, on any thread and with no lock held, of names and contents that changed otherwise than by a
+    ///     call of the tree: after an upload, by a conflict, by an undo.
+    /// - Returns: nil when another process holds the journal.
+    /// - Throws: `.io` or `.diskFull`.
+    public static func open(
+        directory: String, catalog: Catalog, cache: SessionCache,
+        onChange: @escaping @Sendable (CatalogDelta) -> Void
+    ) throws(StagingError) -> Staging? {
+        let contents = directory + "/staging"
+        let held: FileLock?
+        do throws(SystemError) {
+            try Files.makePrivateDirectory(directory)
+            try Files.makePrivateDirectory(contents)
+            try Files.makePrivateDirectory(directory + "/kept")
+            held = try FileLock.acquire(directory + "/journal.lock", wait: false)
+            try Files.synchronizeDirectory(directory)
+        } catch { throw StagingError(error) }
+        guard let held else { return nil }
+        Reserve.keep(in: directory)
+        let journal = try openJournal(directory)
+        let core: Core
+        do throws(CatalogError) {
+            core = try load(journal, contents)
+            let greatest = core.table.rows.keys.max() ?? 0
+            if greatest > 0 { try catalog.reserveIDs(above: greatest) }
+        } catch { throw StagingError(error) }
+        return Staging(
+            directory: directory, catalog: catalog, cache: cache, lock: held, journal: journal, core: core,
+            onChange: onChange)
+    }
+
+    private static func openJournal(_ directory: String) throws(StagingError) -> Journal {
+        let path = directory + "/journal.sqlite"
+        do throws(StagingError) { return try Journal(path: path) } catch  where error.kind == .diskFull {
+            guard Reserve.release(in: directory) else { throw error }
+            return try Journal(path: path)
+        }
+    }
+
+    /// Takes up the journal's rows, and tidies the directory of contents.
+    private static func load(_ journal: Journal, _ contents: String) throws(CatalogError) -> Core {
+        var core = Core()
+        var files: Set<String> = []
+        for found in try journal.rows(contents: contents) {
+            var row = found
+            if let content = row.change.content {
+                files.insert(content.path)
+                guard let status = try? Files.status(content.path) else {
+                    log.error("contents are gone", ["name": row.change.subject, "path": content.path])
+                    continue
+                }
+                // A file that was open goes on from its last write.
+                if row.change.state == .open || status.size != content.size {
+                    row.change.content?.size = status.size
+                }
+            }
+            if let content = row.unfinished?.content { files.insert(content.path) }
+            if row.change.state == .open { row.change.state = core.table.restingState(row.change) }
+            core.table.put(row)
+        }
+        for record in try journal.conflicts() {
+            core.table.put(record)
+            core.lastConflict = max(core.lastConflict, record.id)
+        }
+        core.lastBatch = try journal.number("last_batch") ?? 0
+        core.table.setBatch(try journal.number("batch"))
+        _ = core.table.takeSteps()
+        core.table.assumeSent()
+        for name in (try? Files.names(in: contents)) ?? [] {
+            if let number = Int64(name) { core.nextFile = max(core.nextFile, number + 1) }
+            // Never flushed, or superseded.
+            if !files.contains(contents + "/" + name) { try? Files.remove(contents + "/" + name) }
+        }
+        return core
+    }
+
+    /// The fingerprint of a file of contents; nil where it cannot be read.
+    func fingerprint(of path: String) -> ContentFingerprint? {
+        do throws(SystemError) {
+            let file = try FileDescriptor.open(path)
+            let digest = MD5()
+            var size: UInt64 = 0
+            while true {
+                let bytes = try file.read(at: size, count: 1 << 20)
+                if bytes.isEmpty { return ContentFingerprint(size: size, md5: Hex.encode(digest.finalize())) }
+                digest.update(bytes)
+                size += UInt64(bytes.count)
+            }
+        } catch {
+            Staging.log.warning("contents not read", ["path": path, "cause": error.description])
+            return nil
+        }
+    }
+}

@@ -1,0 +1,161 @@
+public import Catalog
+internal import Platform
+internal import Synchronization
+
+/// The names in `sessions/`.
+///
+/// The view is asked before the catalog: what has just left the view is in the catalog by then, for a change is
+/// recorded there first.
+extension Staging {
+    /// What the view knows of a file.
+    fileprivate enum Seen {
+        /// The catalog decides.
+        case nothing
+        case hidden
+        case row(PendingChange, size: UInt64?, modified: Timestamp?)
+        /// Open for writing, and without a row.
+        case draft(size: UInt64, modified: Timestamp)
+    }
+
+    /// A name in `sessions/`; nil when there is none. The entry has the size and time that programs see.
+    public func entry(fileName: String) throws(CatalogError) -> SessionEntry? {
+        if pending.load(ordering: .acquiring) == 0 { return try catalog.entry(fileName: fileName) }
+        let seen = view.withLock { view in
+            view.table.holder(of: fileName).map { view.seen($0.change) } ?? .nothing
+        }
+        if case .row(let change, let size, let modified) = seen {
+            return try entry(of: change, size: size, modified: modified)
+        }
+        guard let found = try catalog.entry(fileName: fileName) else { return nil }
+        return overlaid(found)
+    }
+
+    /// A file by its id; nil when it has no name any more.
+    public func entry(id: Int64) throws(CatalogError) -> SessionEntry? {
+        if pending.load(ordering: .acquiring) == 0 { return try catalog.entry(id: id) }
+        let seen = view.withLock { view in view.table.rows[id].map { view.seen($0.change) } ?? .nothing }
+        switch seen {
+        case .row(let change, let size, let modified):
+            return try entry(of: change, size: size, modified: modified)
+        case .hidden: return nil
+        case .nothing, .draft:
+            guard let found = try catalog.entry(id: id) else { return nil }
+            return overlaid(found)
+        }
+    }
+
+    /// The catalog's entry as it is shown; nil when a pending change speaks for its name.
+    private func overlaid(_ found: SessionEntry) -> SessionEntry? {
+        let seen = view.withLock { view in view.seen(found.id, found.fileName) }
+        switch seen {
+        case .nothing: return found
+        case .draft(let size, let modified):
+            var entry = found
+            entry.size = size
+            entry.modified = modified
+            return entry
+        case .hidden, .row: return nil
+        }
+    }
+
+    private func entry(
+        of change: PendingChange, size: UInt64?, modified: Timestamp?
+    ) throws(CatalogError) -> SessionEntry? {
+        guard let name = change.name else { return nil }
+        let known = try catalog.entry(id: change.id)
+        var entry =
+            known
+            ?? SessionEntry(
+                pending: change.id, fileName: name, size: change.remote?.size ?? 0, modified: change.changed)
+        if !entry.fileName.hasSameBytes(as: name) {
+            // The index of another name has other bytes.
+            entry.indexSize = 0
+            entry.fileName = name
+        }
+        if let size {
+            entry.size = size
+            entry.etag = nil
+            entry.contentMD5 = nil
+            entry.sha256 = nil
+        }
+        entry.modified = modified ?? entry.modified
+        return entry
+    }
+
+    /// As ``Catalog/scan(after:_:)``, with the pending changes: in the order of ids.
+    public func scan(after id: Int64, _ body: (borrowing CatalogRow) -> Bool) throws(CatalogError) {
+        if pending.load(ordering: .acquiring) == 0 { return try catalog.scan(after: id, body) }
+        let (table, ids, drafts) = view.withLock { view in
+            (view.table, view.namedIDs(after: id), view.drafts.mapValues(\.draft))
+        }
+        let own = try ids.map { id throws(CatalogError) -> SessionEntry? in
+            guard let change = table.rows[id]?.change else { return nil }
+            let draft = drafts[id]?.state.withLock { ($0.size, $0.modified) }
+            return try entry(
+                of: change, size: draft?.0 ?? change.content?.size, modified: draft?.1 ?? change.content?.modified)
+        }.compactMap { $0 }
+        var next = own.startIndex
+        var isStopped = false
+        try catalog.scan(after: id) { row in
+            while next < own.endIndex, own[next].id < row.id {
+                isStopped = !CatalogRow.with(own[next], body)
+                next += 1
+                if isStopped { return false }
+            }
+            if table.hides(row) { return true }
+            if let draft = drafts[row.id] {
+                let (size, modified) = draft.state.withLock { ($0.size, $0.modified) }
+                let entry = SessionEntry(
+                    pending: row.id, fileName: row.withFileName { name in String(decoding: name) }, size: size,
+                    modified: modified)
+                isStopped = !CatalogRow.with(entry, indexSize: row.indexSize, body)
+            } else {
+                isStopped = !body(row)
+            }
+            return !isStopped
+        }
+        while !isStopped, next < own.endIndex {
+            isStopped = !CatalogRow.with(own[next], body)
+            next += 1
+        }
+    }
+
+    /// Follows a change of the catalog. Names are resolved anew at every look, so only ids have to be kept apart: a
+    /// catalog that was made anew must not hand out those of files that are pending.
+    public func apply(_ delta: CatalogDelta) {
+        guard delta.reset else { return }
+        let greatest = core.withLock { core in core.table.rows.keys.max() ?? 0 }
+        guard greatest > 0 else { return }
+        do throws(CatalogError) { try catalog.reserveIDs(above: greatest) } catch {
+            Staging.log.error("ids not reserved", ["cause": error.description])
+        }
+    }
+}
+
+extension Staging.View {
+    fileprivate func seen(_ change: PendingChange) -> Staging.Seen {
+        guard change.name != nil else { return .hidden }
+        let draft = drafts[change.id]?.draft.state.withLock { ($0.size, $0.modified) }
+        return .row(
+            change, size: draft?.0 ?? change.content?.size, modified: draft?.1 ?? change.content?.modified)
+    }
+
+    fileprivate func seen(_ id: Int64, _ fileName: String) -> Staging.Seen {
+        if table.hides(id: id, fileName: fileName) { return .hidden }
+        guard let draft = drafts[id]?.draft else { return .nothing }
+        return draft.state.withLock { .draft(size: $0.size, modified: $0.modified) }
+    }
+
+    /// The ids of rows with a name, in order, behind one.
+    fileprivate mutating func namedIDs(after id: Int64) -> ArraySlice<Int64> {
+        let all = named ?? table.rows.values.filter { $0.change.name != nil }.map(\.change.id).sorted()
+        named = all
+        var low = 0
+        var high = all.count
+        while low < high {
+            let middle = (low + high) / 2
+            if all[middle] > id { high = middle } else { low = middle + 1 }
+        }
+        return all[low...]
+    }
+}
