@@ -106,6 +106,28 @@ import Testing
         for text in ["", "111", "11 1000", "111 x"] { #expect(PublishConditions.decode(text, now: start) == nil) }
     }
 
+    @Test func theStagingIsAskedOnlyForNews() {
+        var queue = PublishQueue()
+        var asked = 0
+        var news = true
+        func next() -> Int64? {
+            queue.next(
+                fill: { limit in
+                    asked += 1
+                    return Array(1...Int64(min(limit, 3)))
+                },
+                ifNews: {
+                    defer { news = false }
+                    return news
+                })
+        }
+        #expect((0..<5).map { _ in next() } == [1, 2, 3, nil, nil])
+        #expect(asked == 1)
+        news = true
+        #expect(next() == 1)
+        #expect(asked == 2)
+    }
+
     @Test(.timeLimit(.minutes(1))) func noRaiseIsMissed() async {
         let wakeups = Wakeups()
         let count = wakeups.count

@@ -15,6 +15,8 @@ final class PublishBoard: Sendable {
         var reached: [Int64: Reached] = [:]
         var bytes: [Int64: (done: UInt64, total: UInt64)] = [:]
         var cancelled: Set<Int64> = []
+        /// Whether other changes than before may begin.
+        var hasNews = true
     }
 
     private let state: Guarded<State>
@@ -26,6 +28,20 @@ final class PublishBoard: Sendable {
     /// Asks or changes the desk.
     func desk<Value: Sendable>(_ body: (inout PublishDesk) -> Value) -> Value {
         state.withLock { state in body(&state.desk) }
+    }
+
+    /// Other changes than before may begin.
+    func announceNews(raising: Bool = true) {
+        state.withLock { $0.hasNews = true }
+        if raising { wakeups.raise() }
+    }
+
+    /// Whether there was news since the last call.
+    func takeNews() -> Bool {
+        state.withLock { state in
+            defer { state.hasNews = false }
+            return state.hasNews
+        }
     }
 
     /// The change's objects are in the bucket, its row is in the queue.

@@ -60,6 +60,13 @@ struct PublishDesk {
         preparing += 1
     }
 
+    /// - Returns: false when it rests or is under way.
+    mutating func beginIfRested(_ id: Int64, _ now: Timestamp) -> Bool {
+        guard mayBegin(id, now) else { return false }
+        begin(id)
+        return true
+    }
+
     /// The change's objects are in the bucket: others may begin while it waits for its row.
     mutating func prepared(_ id: Int64) {
         guard stages[id] == .preparing else { return }
@@ -118,6 +125,24 @@ struct PublishDesk {
 
     /// Drops rests of changes that are pending no more.
     mutating func keepPauses(of isPending: (Int64) -> Bool) { pauses = pauses.filter { isPending($0.key) } }
+}
+
+/// Changes that the staging has named, in their order. It is asked for many at a time, for it goes through all that is
+/// pending.
+struct PublishQueue {
+    private var ids: ArraySlice<Int64> = []
+
+    /// How many are asked for.
+    static let length = 4096
+
+    /// The next change that may begin, as far as was known when it was named.
+    /// - Parameter ifNews: whether the staging may name others than before; asked once the queue is empty.
+    mutating func next(fill: (Int) -> [Int64], ifNews: () -> Bool) -> Int64? {
+        if let id = ids.popFirst() { return id }
+        guard ifNews() else { return nil }
+        ids = fill(Self.length)[...]
+        return ids.popFirst()
+    }
 }
 
 /// When gathered rows are written.

@@ -26,7 +26,7 @@ extension Publisher {
             desk.forgetFailures()
         }
         context.conditions.wake(now)
-        board.wakeups.raise()
+        board.announceNews()
         // Whoever flushes need not care whether somebody sends.
         let sending = Task { await self.run() }
         let stop = Guarded(false)
@@ -112,7 +112,7 @@ extension Publisher {
     public func outcome(of id: Int64) async -> Unsent? {
         board.desk { $0.hurries += 1 }
         defer { board.desk { $0.hurries -= 1 } }
-        board.wakeups.raise()
+        board.announceNews()
         while true {
             let count = board.wakeups.count
             guard let change = context.staging.change(id: id) else { return nil }

@@ -21,7 +21,7 @@ extension Publisher {
         } catch {
             await stopped(change, error)
         }
-        board.wakeups.raise()
+        board.announceNews()
     }
 
     private func send(_ change: PendingChange) async throws(PublishStop) {
@@ -71,7 +71,7 @@ extension Publisher {
     /// Tells the staging of an end that is none of sending.
     private func settle(_ change: PendingChange, _ stop: PublishStop) async {
         let (staging, options) = (context.staging, context.options)
-        let failure = await context.onDisk { () -> StagingError? in
+        let outcome = await context.onDisk { () -> Result<Beaten?, StagingError> in
             do throws(StagingError) {
                 switch stop {
                 case .later(let error): staging.postponed(change, reason: error.description)
@@ -89,11 +89,13 @@ extension Publisher {
                             "id": "\(record.id)", "kind": kind.rawValue, "name": record.name,
                             "decision": decision?.rawValue ?? "pending",
                         ])
+                    if let found, decision == .mine { return .success(Beaten(object: found, conflict: record.id)) }
                 }
-                return nil
-            } catch { return error }
+                return .success(nil)
+            } catch { return .failure(error) }
         }
-        if let failure {
+        if case .success(let beaten?) = outcome { await keep(beaten) }
+        if case .failure(let failure) = outcome {
             let error = StoreError(.local, message: failure.description)
             let now = Timestamp.monotonic
             board.desk { $0.pause(change.id, after: error, now: now, random: .random(in: 0..<1)) }
@@ -104,6 +106,20 @@ extension Publisher {
         }
         board.desk { $0.end(change.id) }
         state.withLock { $0.ended += 1 }
+    }
+
+    /// A version in the bucket that this machine's is to take the place of.
+    private struct Beaten: Sendable {
+        var object: ObjectInfo
+        var conflict: Int64
+    }
+
+    /// The change is not sent again before that.
+    private func keep(_ beaten: Beaten) async {
+        let fileName = String(
+            decoding: beaten.object.key.utf8.dropFirst(SessionName.bodyPrefix.utf8.count), as: UTF8.self)
+        guard let name = SessionName(fileName: fileName), let tag = beaten.object.etag else { return }
+        await BucketVersionKeeper(context: context).keep(name, etag: tag, conflict: beaten.conflict)
     }
 
     private func count(_ reason: String) {

@@ -48,14 +48,14 @@ public final class Publisher: Sendable {
             gathering: PublishGathering(writer: writer, watch: watch),
             committer: SentCommitter(staging: staging, pool: pool), board: board, pool: pool,
             slots: Slots(options.parallel))
-        staging.onReady { [board] in board.wakeups.raise() }
+        staging.onReady { [board] in board.announceNews() }
         connectivity.observe { [board] state in
             if state.isOnline {
                 let now = Timestamp.monotonic
                 board.desk { $0.wake(now) }
                 conditions.wake(now)
             }
-            board.wakeups.raise()
+            board.announceNews()
         }
     }
 
@@ -69,9 +69,15 @@ public final class Publisher: Sendable {
         }
         context.gathering.reopen()
         await withDiscardingTaskGroup { group in
+            var queue = PublishQueue()
+            var due: Timestamp?
             while !Task.isCancelled {
                 let count = board.wakeups.count
-                let pause = step(&group)
+                let now = Timestamp.monotonic
+                // The rest of a change has ended.
+                if let due, due <= now { board.announceNews(raising: false) }
+                let pause = step(&group, &queue)
+                due = pause.map { now.later(by: $0) }
                 await board.wakeups.wait(since: count, seconds: pause)
             }
             context.gathering.close()
@@ -90,15 +96,15 @@ public final class Publisher: Sendable {
 
     /// Begins what can begin now.
     /// - Returns: the seconds to the next look; nil until something happens.
-    private func step(_ group: inout DiscardingTaskGroup) -> Double? {
+    private func step(_ group: inout DiscardingTaskGroup, _ queue: inout PublishQueue) -> Double? {
         var pause: Double?
         let isOnline = connectivity.state.isOnline
-        if isOnline { pause = sooner(pause, beginJobs(&group)) }
+        if isOnline { pause = sooner(pause, beginJobs(&group, &queue)) }
         // Also while offline: jobs that wait for their rows end, and say why.
         return sooner(pause, beginRows(&group, isOnline: isOnline))
     }
 
-    private func beginJobs(_ group: inout DiscardingTaskGroup) -> Double? {
+    private func beginJobs(_ group: inout DiscardingTaskGroup, _ queue: inout PublishQueue) -> Double? {
         let now = Timestamp.monotonic
         let conditions = context.conditions
         guard conditions.known != nil else {
@@ -113,25 +119,16 @@ public final class Publisher: Sendable {
             }
             return conditions.wait(now)
         }
-        while true {
-            let (room, resting, running) = board.desk { ($0.room(now), $0.resting, $0.running) }
-            if room <= 0 { break }
-            // Those that rest or run may stand before others.
-            let candidates = context.staging.sendable(limit: room + resting + running)
-            let free = candidates.filter { candidate in board.desk { $0.mayBegin(candidate.id, now) } }.prefix(room)
-            var begun = 0
-            for candidate in free {
-                // In this order, so that it is always seen as being on its way.
-                board.desk { $0.begin(candidate.id) }
-                guard let change = context.staging.begin(candidate.id) else {
-                    board.desk { $0.end(candidate.id) }
-                    continue
-                }
-                begun += 1
-                FaultPoint.reached("publish.begin")
-                group.addTask { await self.carryOut(change) }
+        while board.desk({ $0.room(now) }) > 0 {
+            guard let id = queue.next(fill: { context.staging.sendable(limit: $0).map(\.id) }, ifNews: board.takeNews)
+            else { break }
+            guard board.desk({ $0.beginIfRested(id, now) }) else { continue }
+            guard let change = context.staging.begin(id) else {
+                board.desk { $0.end(id) }
+                continue
             }
-            if begun == 0 { break }
+            FaultPoint.reached("publish.begin")
+            group.addTask { await self.carryOut(change) }
         }
         return board.desk { $0.nextEnd(now) }
     }
