@@ -47,7 +47,9 @@ let package = Package(
         layer(
             "SessionCache",
             ["ObjectStore", "Catalog", "SessionFormat", "Operations", "Platform", "JSON", "Digests", "CSystem"]),
-        layer("Sync", ["SessionCache", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON"]),
+        layer(
+            "Sync",
+            ["SessionCache", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON", "Digests"]),
         layer("FileTree", ["Catalog", "SessionCache", "SessionFormat", "Platform"]),
         layer("FuseBridge", ["FileTree", "Platform", "CFuse"]),
         layer("Control", ["Operations", "Platform", "JSON", "Digests", "CMicroHTTPD", "CCurl"]),
@@ -67,7 +69,12 @@ let package = Package(
 
         tests("CatalogTests", ["Catalog", "SessionFormat", "Platform", "CSQLite"]),
         tests("ControlTests", ["Control", "Operations", "Platform", "JSON"]),
-        tests("MountServiceTests", ["MountService", "Control", "Platform", "JSON"]),
+        tests(
+            "MountServiceTests",
+            [
+                "MountService", "Control", "Sync", "SessionCache", "SampleStore", "ObjectStore", "SessionFormat",
+                "Platform", "JSON",
+            ]),
         tests("JSONTests", ["JSON"]),
         tests("CloudStoresTests", ["CloudStores", "ObjectStore", "Platform", "JSON", "Digests", "TestSupport"]),
         tests("DigestsTests", ["Digests"]),
@@ -91,11 +98,18 @@ let package = Package(
         tests(
             "SyncTests",
             [
-                "Sync", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON", "TestSupport",
-                "CSQLite",
+                "Sync", "SessionCache", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON",
+                "Digests", "TestSupport", "CSQLite",
             ]),
         tests("FuseBridgeTests", ["FuseBridge", "FileTree"]),
-        tests("MountTests", ["sessionfs", "Platform", "TestSupport"]),
+        .target(
+            name: "MountHarness", dependencies: ["Platform", "TestSupport"], path: "Tests/MountHarness",
+            swiftSettings: settings),
+        tests("MountTests", ["sessionfs", "MountHarness", "Platform", "TestSupport"]),
+        tests("WritingTests", ["sessionfs", "MountHarness", "Platform", "TestSupport"]),
+        tests("CrashTests", ["sessionfs", "MountHarness", "Platform"]),
+        tests("NetworkTests", ["sessionfs", "MountHarness", "Platform", "TestSupport"]),
+        tests("ModelTests", ["sessionfs", "MountHarness", "Platform"]),
         tests("DocsTests", ["sessionfs", "MountService", "FuseBridge", "FileTree"]),
     ]
 )

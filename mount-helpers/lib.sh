@@ -51,8 +51,21 @@ install_packages() {
     export DEBIAN_FRONTEND=noninteractive
     local apt=(apt-get -q -o DPkg::Lock::Timeout=120 -o Acquire::Retries=3)
     timeout -k 30 180 "${apt[@]}" update </dev/null || echo "apt-get update failed; trying with the lists at hand" >&2
-    timeout -k 30 600 "${apt[@]}" install -y --no-install-recommends "${missing[@]}" </dev/null ||
-        die "could not install ${missing[*]}"
+    local status=0
+    forbid_services
+    timeout -k 30 600 "${apt[@]}" install -y --no-install-recommends "${missing[@]}" </dev/null || status=$?
+    if $made_policy; then rm -f "$policy"; fi
+    ((status == 0)) || die "could not install ${missing[*]}"
+}
+
+# Packages with servers start them at once, unless this says no (invoke-rc.d(8)). What the administrator has stays.
+policy=/usr/sbin/policy-rc.d
+made_policy=false
+forbid_services() {
+    [[ ! -e $policy && ! -L $policy ]] || return 0
+    made_policy=true
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
 }
 
 # Puts swift into PATH, or says that there is none.

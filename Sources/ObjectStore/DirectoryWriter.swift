@@ -23,13 +23,14 @@ struct DirectoryWriter {
     }
 
     /// Fills the file and makes its contents durable, giving way to other tasks after every piece.
-    func fill(_ body: ObjectBody) async throws(StoreError) {
+    func fill(_ body: ObjectBody, _ limits: BandwidthLimits? = nil) async throws(StoreError) {
         let length = body.length
         try onDirectory(key) { () throws(SystemError) in try file.reserve(length) }
         var done: UInt64 = 0
         while done < length {
             guard !Task.isCancelled else { throw StoreError(.cancelled, key: key, message: "write was cancelled") }
             let count = Int(min(UInt64(LocalDirectoryStore.pieceSize), length - done))
+            try await limits?.pass(count, .upload)
             let piece = try body.read(at: done, count: count)
             try onDirectory(key) { () throws(SystemError) in
                 try file.write(piece, at: done)

@@ -19,9 +19,15 @@ public struct LocalDirectoryStore: ObjectStore {
 
     private let layout: DirectoryLayout
     private let swept = Guarded<Set<String>>([])
+    private let limits: BandwidthLimits?
 
-    /// - Parameter directory: a path; it need not exist yet. Relative ones are taken from the current directory, now.
-    public init(directory: String) { layout = DirectoryLayout(directory: directory) }
+    /// - Parameters:
+    ///   - directory: a path; it need not exist yet. Relative ones are taken from the current directory, now.
+    ///   - limits: for bytes that are read and written; copies within the directory are free.
+    public init(directory: String, limits: BandwidthLimits? = nil) {
+        layout = DirectoryLayout(directory: directory)
+        self.limits = limits
+    }
 
     /// See ``ObjectStore/location``.
     public var location: String { "file://" + layout.root }
@@ -58,6 +64,7 @@ public struct LocalDirectoryStore: ObjectStore {
             guard bytes.count == count, ObjectInfo(key: key, now).etag == info.etag else {
                 throw StoreError(.temporary, key: key, message: "the file was written to while it was read")
             }
+            try await limits?.pass(count, .download)
             try sink.receive(bytes.span.bytes)
             offset += UInt64(count)
             await Task.yield()
@@ -69,7 +76,7 @@ public struct LocalDirectoryStore: ObjectStore {
     public func put(
         _ key: String, _ body: ObjectBody, _ condition: WriteCondition
     ) async throws(StoreError) -> ObjectInfo {
-        try await write(key, body, condition)
+        try await write(key, body, condition, limits)
     }
 
     /// See ``ObjectStore/delete(_:ifMatch:)``.
@@ -186,7 +193,7 @@ public struct LocalDirectoryStore: ObjectStore {
     }
 
     private func write(
-        _ key: String, _ body: ObjectBody, _ condition: WriteCondition,
+        _ key: String, _ body: ObjectBody, _ condition: WriteCondition, _ limits: BandwidthLimits? = nil,
         beforeCommit check: (() throws(StoreError) -> Void)? = nil
     ) async throws(StoreError) -> ObjectInfo {
         try layout.check(key)
@@ -201,7 +208,7 @@ public struct LocalDirectoryStore: ObjectStore {
         let writer = try DirectoryWriter(layout, key: key)
         sweep(Files.parentDirectory(layout.path(key)))
         do throws(StoreError) {
-            try await writer.fill(body)
+            try await writer.fill(body, limits)
             return try await writer.commit(condition, check: check)
         } catch {
             writer.discard()

@@ -21,7 +21,8 @@ struct ElementScanner {
     private var base: UInt64 = 0
     private var state = State.start
     private var currentKey = ""
-    private var hasRows = false
+    /// Whether the list of rows has begun.
+    private(set) var hasRows = false
     /// The end of the element at `at` has not come; `extent` tells how far it has been looked for.
     private var isPartial = false
     private var extent = Extent()

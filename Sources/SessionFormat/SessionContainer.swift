@@ -32,7 +32,8 @@ public struct SessionContainer: Sendable, Equatable {
         isObfuscated = false
     }
 
-    private static let mark = Array("FHDR".utf8)
+    /// What stands between the cover picture and the payload.
+    static let mark = Array("FHDR".utf8)
 
     /// Reads an object of any version.
     /// - Parameter key: FastShot's `encryption_key`; an object that is not obfuscated is read as well.
@@ -43,12 +44,12 @@ public struct SessionContainer: Sendable, Equatable {
             return try container(try parse(bytes, at: 0), form: .bare, cover: [], isObfuscated: false)
         }
         guard let place = firstMark(in: bytes) else {
-            throw FormatError(.unexpectedShape, "session: neither JSON nor a picture with a session behind it")
+            throw noSession
         }
         let cover = Array(bytes[..<place])
         var payload = Array(bytes[(place + mark.count)...])
         let offset = UInt64(place + mark.count)
-        guard !payload.isEmpty else { throw FormatError(.truncated, "session: ends before its payload", at: offset) }
+        guard !payload.isEmpty else { throw noPayload(at: offset) }
         if let key, !key.isEmpty {
             let hidden = payload
             obfuscate(&payload, key: key)
@@ -60,7 +61,7 @@ public struct SessionContainer: Sendable, Equatable {
             guard looksLikeJSON(hidden[...]) else { throw wrongKey(at: offset) }
             payload = hidden
         } else if !looksLikeJSON(payload[...]) {
-            throw FormatError(.keyNeeded, "session: obfuscated, and no key was given", at: offset)
+            throw keyNeeded(at: offset)
         }
         return try container(try parse(payload, at: offset), form: .covered, cover: cover, isObfuscated: false)
     }
@@ -114,16 +115,35 @@ public struct SessionContainer: Sendable, Equatable {
         do {
             return try JSONValue.parse(bytes)
         } catch {
-            // A key that is nearly right opens the first bytes. What follows is keys and line breaks, where it shows.
-            if let keyLength, error.offset < 256 + 4 * keyLength, error.kind != .unexpectedEnd {
-                throw wrongKey(at: offset)
-            }
-            throw FormatError(error, in: "session", at: offset)
+            throw unreadable(error, at: offset, keyLength: keyLength)
         }
     }
 
-    private static func wrongKey(at offset: UInt64) -> FormatError {
+    // MARK: What is wrong with an object
+
+    static var noSession: FormatError {
+        FormatError(.unexpectedShape, "session: neither JSON nor a picture with a session behind it")
+    }
+
+    static func noPayload(at offset: UInt64) -> FormatError {
+        FormatError(.truncated, "session: ends before its payload", at: offset)
+    }
+
+    static func keyNeeded(at offset: UInt64) -> FormatError {
+        FormatError(.keyNeeded, "session: obfuscated, and no key was given", at: offset)
+    }
+
+    static func wrongKey(at offset: UInt64) -> FormatError {
         FormatError(.wrongKey, "session: does not open with the key given", at: offset)
+    }
+
+    /// - Parameter keyLength: of the key that the text was opened with, if it was.
+    static func unreadable(_ error: JSONError, at offset: UInt64, keyLength: Int?) -> FormatError {
+        // A key that is nearly right opens the first bytes. What follows is keys and line breaks, where it shows.
+        if let keyLength, error.offset < 256 + 4 * keyLength, error.kind != .unexpectedEnd {
+            return wrongKey(at: offset)
+        }
+        return FormatError(error, in: "session", at: offset)
     }
 
     private static func firstMark(in bytes: [UInt8]) -> Int? {
@@ -162,11 +182,27 @@ extension SessionContainer {
     ///   - name: the session's file name.
     ///   - fileSize: the object's length in bytes.
     public func metadata(name: SessionName, fileSize: UInt64) -> SessionMetadata {
-        let given = metadata ?? .object([])
-        var facts = SessionMetadata(json: given)
-        if given["name"]?.string == nil { facts.name = name.title }
-        if given["image_count"]?.integer == nil { facts.imageCount = session["windows"]?.array?.count ?? 0 }
-        if facts.createdAt == nil { facts.createdAt = session["timestamp"]?.string ?? name.stamp?.iso8601 }
+        SessionFacts(
+            metadata: metadata ?? .object([]), windows: session["windows"]?.array?.count,
+            timestamp: session["timestamp"]?.string
+        ).metadata(name: name, fileSize: fileSize)
+    }
+}
+
+/// What a session's metadata is made of.
+struct SessionFacts {
+    /// The metadata object; empty where there is none.
+    var metadata: JSONValue
+    /// The number of windows; nil where the session has no list of them.
+    var windows: Int?
+    /// The session's time.
+    var timestamp: String?
+
+    func metadata(name: SessionName, fileSize: UInt64) -> SessionMetadata {
+        var facts = SessionMetadata(json: metadata)
+        if metadata["name"]?.string == nil { facts.name = name.title }
+        if metadata["image_count"]?.integer == nil { facts.imageCount = windows ?? 0 }
+        if facts.createdAt == nil { facts.createdAt = timestamp ?? name.stamp?.iso8601 }
         facts.fileSize = fileSize
         return facts
     }

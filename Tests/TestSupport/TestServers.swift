@@ -87,6 +87,36 @@ public final class CephRGW: S3Server {
     }
 }
 
+/// OpenStack Swift with its S3 layer, which verifies signatures and knows no conditions on writes: it answers 501.
+public final class OpenStackSwift: S3Server {
+    private static let instance = Result { try OpenStackSwift() }
+
+    /// See ``S3Server/endpoint``.
+    public let endpoint: String
+    /// See ``S3Server/accessKey``.
+    public let accessKey: String
+    /// See ``S3Server/secretKey``.
+    public let secretKey: String
+    private let process: ServerProcess
+    private let directory: TemporaryDirectory
+
+    /// The one of this process, started when it is first asked for.
+    public static func shared() throws -> OpenStackSwift { try instance.get() }
+
+    /// Starts one more. It ends with the last reference.
+    public init() throws {
+        directory = try TemporaryDirectory()
+        process = try ServerProcess(
+            TestPython.interpreter(),
+            [
+                TestPython.server("supervise.py"), TestPython.server("openstack-swift"), "run",
+                directory.path("swift"),
+            ])
+        let ready = try ReadyLine(process.line(seconds: 240))
+        (endpoint, accessKey, secretKey) = (ready.endpoint, ready.accessKey, ready.secretKey)
+    }
+}
+
 private struct ReadyLine: Decodable {
     let endpoint: String
     let accessKey: String

@@ -31,6 +31,16 @@ public protocol CredentialsProvider: Sendable {
 
     /// Where the credentials come from, in words, after the first success. Never a secret.
     var source: String { get }
+
+    /// A store has refused credentials as expired or unknown: looks for others at once, whatever time they claimed to
+    /// have left.
+    /// - Returns: others than the refused ones; nil when there are none.
+    func renewed(afterRefusalOf refused: AWSCredentials) async -> AWSCredentials?
+}
+
+extension CredentialsProvider {
+    /// None, unless there is a place to look at again.
+    public func renewed(afterRefusalOf refused: AWSCredentials) async -> AWSCredentials? { nil }
 }
 
 /// Credentials that are given and do not change; nil ones leave requests unsigned.

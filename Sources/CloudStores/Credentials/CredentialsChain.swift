@@ -18,6 +18,8 @@ public final class CredentialsChain: CredentialsProvider {
         /// Not before: nil = never.
         var refreshAt: Timestamp?
         var lookup: Task<Result<AWSCredentials, StoreError>, Never>?
+        /// When a refusal last led to a look.
+        var refusedAt: Timestamp?
     }
 
     private enum Step: Sendable {
@@ -78,6 +80,25 @@ public final class CredentialsChain: CredentialsProvider {
         case .use(let credentials): return credentials
         case .wait(let lookup): return try await lookup.value.get()
         }
+    }
+
+    /// See ``CredentialsProvider/renewed(afterRefusalOf:)``. Looks at most every ten seconds, however many requests are
+    /// refused.
+    public func renewed(afterRefusalOf refused: AWSCredentials) async -> AWSCredentials? {
+        let time = now()
+        let lookup: Task<Result<AWSCredentials, StoreError>, Never>? = state.withLock { state in
+            // Another request's refusal has brought others meanwhile.
+            if let held = state.credentials, held != refused { return Task { .success(held) } }
+            if let running = state.lookup { return running }
+            if let last = state.refusedAt, time < last.advanced(seconds: 10) { return nil }
+            state.refusedAt = time
+            let chosen = state.chosen
+            let task = Task { await self.renew(from: chosen) }
+            state.lookup = task
+            return task
+        }
+        guard let lookup, case .success(let found) = await lookup.value, found != refused else { return nil }
+        return found
     }
 
     private func renew(from chosen: Int?) async -> Result<AWSCredentials, StoreError> {

@@ -1,13 +1,20 @@
+public import ObjectStore
 public import Platform
 
 /// How an ``HTTPClient`` reaches servers. Every default is for object stores over the internet.
 public struct HTTPOptions: Sendable {
     /// Connections to one host at the same time; further requests wait for one. Default 64.
     public var connectionsPerHost = 64
-    /// Seconds for resolving, connecting and the TLS handshake. Default 10.
-    public var connectTimeout = 10
-    /// Seconds in which not a byte moves, after which a transfer has failed. Default 20.
-    public var stallTimeout = 20
+    /// Seconds for resolving, connecting and the TLS handshake. Default 8.
+    public var connectTimeout = 8
+    /// Seconds in which not a byte moves, after which a transfer has failed. Default 10. Three times as long for large
+    /// uploads, whose last bytes wait in the system's buffers without being seen to move.
+    public var stallTimeout = 10
+    /// Seconds after which a connection is given up whose other end does not confirm what it is sent, or is asked
+    /// whether it is still there: a network that is gone, whatever the transfer waits for. Default 10.
+    public var silenceTimeout = 10
+    /// How fast bodies may go; nil is as fast as they can. Small bodies never wait, and count.
+    public var limits: BandwidthLimits?
     /// `http://[user:password@]host:port`, or `socks5h://…`. Nil takes the proxy of the usual environment variables
     /// (`https_proxy`, `http_proxy`, `all_proxy`, `no_proxy`), the empty text takes none.
     public var proxy: Secret?

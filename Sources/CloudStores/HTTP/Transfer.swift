@@ -23,6 +23,10 @@ final class Transfer: @unchecked Sendable {
     private var isHeadComplete = false
     private var body: [UInt8] = []
     private var sent: UInt64 = 0
+    private var throttle: Throttle?
+    private var silenceTimeout: UInt32 = 0
+    /// What waits for the throttle.
+    private var paused: Set<BandwidthLimits.Direction> = []
     /// Why a callback ended the transfer.
     private var failure: StoreError?
 
@@ -49,9 +53,13 @@ final class Transfer: @unchecked Sendable {
     // MARK: The handle
 
     /// - Returns: nil when curl does not take the URL or a header, or a header holds a line break.
-    func makeHandle(_ options: HTTPOptions, _ share: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer? {
+    func makeHandle(
+        _ options: HTTPOptions, _ share: UnsafeMutableRawPointer, _ throttle: Throttle?
+    ) -> UnsafeMutableRawPointer? {
         guard let easy = curl_easy_init() else { return nil }
         self.easy = easy
+        self.throttle = throttle
+        silenceTimeout = UInt32(clamping: options.silenceTimeout * 1000)
         guard configure(easy, options, share) else {
             discardHandle()
             return nil
@@ -89,15 +97,17 @@ final class Transfer: @unchecked Sendable {
         setTimeouts(easy, options)
         setTrust(easy, options)
         setCallbacks(easy, context)
-        sfs_curl_set_long(easy, CURLOPT_BUFFERSIZE, Self.bufferSize(request.expectedLength))
+        sfs_curl_set_long(easy, CURLOPT_BUFFERSIZE, bufferSize)
         guard sfs_curl_set_string(easy, CURLOPT_URL, request.url) == CURLE_OK else { return false }
         setMethod(easy, context)
         return setHeaders(easy)
     }
 
     /// Large buffers make large bodies cheap; with many small answers under way they would only cost memory.
-    private static func bufferSize(_ expected: UInt64?) -> Int {
-        switch expected {
+    private var bufferSize: Int {
+        // What comes in one piece passes in one piece.
+        if let share = throttle?.limits.share(.download) { return min(max(share, 4 << 10), 64 << 10) }
+        return switch request.expectedLength {
         case .some(let length) where length > 1 << 20: 512 << 10
         case .some(let length) where length > 64 << 10: 128 << 10
         case .some: 16 << 10
@@ -109,7 +119,11 @@ final class Transfer: @unchecked Sendable {
         let connect = request.connectTimeoutMilliseconds ?? options.connectTimeout * 1000
         sfs_curl_set_long(easy, CURLOPT_CONNECTTIMEOUT_MS, connect)
         sfs_curl_set_long(easy, CURLOPT_LOW_SPEED_LIMIT, 1)
-        sfs_curl_set_long(easy, CURLOPT_LOW_SPEED_TIME, options.stallTimeout)
+        let patience = options.stallTimeout * (request.body.length > 1 << 20 ? 3 : 1)
+        sfs_curl_set_long(easy, CURLOPT_LOW_SPEED_TIME, request.stallTimeoutSeconds ?? patience)
+        // The network's silence is judged by the system, as it cannot be told from a server's here.
+        sfs_curl_set_long(easy, CURLOPT_TCP_KEEPIDLE, max(1, options.silenceTimeout / 2))
+        sfs_curl_set_long(easy, CURLOPT_TCP_KEEPINTVL, max(1, options.silenceTimeout / 5))
         if let total = request.totalTimeoutMilliseconds { sfs_curl_set_long(easy, CURLOPT_TIMEOUT_MS, total) }
     }
 
@@ -128,6 +142,8 @@ final class Transfer: @unchecked Sendable {
     }
 
     private func setCallbacks(_ easy: UnsafeMutableRawPointer, _ context: UnsafeMutableRawPointer) {
+        sfs_curl_set_socket(easy, socketOpened)
+        sfs_curl_set_pointer(easy, CURLOPT_SOCKOPTDATA, context)
         sfs_curl_set_callback(easy, CURLOPT_HEADERFUNCTION, headerArrived)
         sfs_curl_set_pointer(easy, CURLOPT_HEADERDATA, context)
         sfs_curl_set_callback(easy, CURLOPT_WRITEFUNCTION, bodyArrived)
@@ -181,8 +197,15 @@ final class Transfer: @unchecked Sendable {
         return passing { () throws(StoreError) in try sink.begin(head) }
     }
 
-    fileprivate func takeBody(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    /// - Returns: nil when the bytes have to come again later.
+    fileprivate func takeBody(_ bytes: UnsafeRawBufferPointer) -> Bool? {
         guard !isCancelled else { return false }
+        if mustWait(.download) { return nil }
+        throttle?.limits.took(bytes.count, .download)
+        return keepBody(bytes)
+    }
+
+    private func keepBody(_ bytes: UnsafeRawBufferPointer) -> Bool {
         if head.isSuccess, let sink {
             return passing { () throws(StoreError) in try sink.receive(bytes.bytes) }
         }
@@ -207,11 +230,43 @@ final class Transfer: @unchecked Sendable {
         return true
     }
 
+    // MARK: Limits
+
+    /// Whether a body is so large that it waits; if it has to now, the transfer is put into the queue.
+    private func mustWait(_ direction: BandwidthLimits.Direction) -> Bool {
+        guard let throttle, throttle.limits.wait(direction) > 0 else { return false }
+        let length =
+            direction == .upload ? request.body.length : head.contentLength ?? request.expectedLength ?? .max
+        guard length > Throttle.smallBody else { return false }
+        paused.insert(direction)
+        throttle.enqueue(self, direction)
+        return true
+    }
+
+    /// Lets a body that waits go on. Bytes that have arrived are delivered meanwhile, and may have to wait again.
+    func resume(_ direction: BandwidthLimits.Direction) {
+        guard let easy, paused.remove(direction) != nil else { return }
+        var mask = CURLPAUSE_CONT
+        if paused.contains(.upload) { mask |= CURLPAUSE_SEND }
+        if paused.contains(.download) { mask |= CURLPAUSE_RECV }
+        curl_easy_pause(easy, mask)
+    }
+
+    fileprivate func opened(_ socket: Int32) {
+        guard silenceTimeout > 0 else { return }
+        // Without it nothing is lost but time.
+        setsockopt(
+            socket, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, &silenceTimeout, socklen_t(MemoryLayout<UInt32>.size))
+    }
+
     /// - Returns: how many bytes were put into the buffer; nil ends the transfer.
     fileprivate func giveBody(_ buffer: UnsafeMutableRawBufferPointer) -> Int? {
         guard !isCancelled else { return nil }
         let left = request.body.length - sent
-        let count = Int(min(UInt64(buffer.count), left))
+        if left > 0, mustWait(.upload) { return Int(CURL_READFUNC_PAUSE) }
+        let share = throttle?.limits.share(.upload) ?? buffer.count
+        let count = Int(min(UInt64(min(buffer.count, share)), left))
+        throttle?.limits.took(count, .upload)
         switch request.body {
         case .none: return 0
         case .bytes(let bytes):
@@ -277,7 +332,8 @@ private func bodyArrived(
     _ bytes: UnsafeMutablePointer<CChar>?, _ size: Int, _ count: Int, _ context: UnsafeMutableRawPointer?
 ) -> Int {
     let part = UnsafeRawBufferPointer(start: bytes, count: size * count)
-    return transfer(context)?.takeBody(part) == true ? part.count : -1
+    guard let taken = transfer(context)?.takeBody(part) else { return Int(CURL_WRITEFUNC_PAUSE) }
+    return taken ? part.count : -1
 }
 
 private func bodyWanted(
@@ -285,6 +341,11 @@ private func bodyWanted(
 ) -> Int {
     let room = UnsafeMutableRawBufferPointer(start: buffer, count: size * count)
     return transfer(context)?.giveBody(room) ?? Int(CURL_READFUNC_ABORT)
+}
+
+private func socketOpened(_ context: UnsafeMutableRawPointer?, _ socket: Int32, _ purpose: curlsocktype) -> Int32 {
+    transfer(context)?.opened(socket)
+    return Int32(CURL_SOCKOPT_OK)
 }
 
 private func bodyRewound(_ context: UnsafeMutableRawPointer?, _ offset: curl_off_t, _ origin: Int32) -> Int32 {

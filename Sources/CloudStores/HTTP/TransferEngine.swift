@@ -75,14 +75,16 @@ final class TransferEngine: Sendable {
         // Only this thread uses it, so it needs no lock functions.
         sfs_curl_share_data(share, CURL_LOCK_DATA_SSL_SESSION)
         var active: [UnsafeMutableRawPointer: Transfer] = [:]
+        let throttle = options.limits.map { Throttle($0) }
         while true {
             let (commands, isStopping) = state.withLock { state in
                 let commands = state.commands
                 state.commands.removeAll(keepingCapacity: commands.count <= 64)
                 return (commands, state.isStopping)
             }
-            for command in commands { apply(command, multi.handle, share, &active) }
+            for command in commands { apply(command, multi.handle, share, throttle, &active) }
             if isStopping && active.isEmpty { break }
+            let pause = throttle?.resume()
             var running: Int32 = 0
             let result = curl_multi_perform(multi.handle, &running)
             guard result == CURLM_OK else { fatalError("curl_multi_perform: \(text(result))") }
@@ -91,7 +93,8 @@ final class TransferEngine: Sendable {
                 finish(easy, sfs_curl_msg_result(message), multi.handle, &active)
             }
             if state.withLock({ $0.commands.isEmpty }) {
-                curl_multi_poll(multi.handle, nil, 0, active.isEmpty ? 3_600_000 : 1000, nil)
+                let idle = active.isEmpty ? 3_600_000 : 1000
+                curl_multi_poll(multi.handle, nil, 0, Int32(min(idle, pause ?? idle)), nil)
             }
         }
         // Nobody else has the engine any more: stop() comes from the client's end.
@@ -102,12 +105,12 @@ final class TransferEngine: Sendable {
 
     private func apply(
         _ command: Command, _ multi: UnsafeMutableRawPointer, _ share: UnsafeMutableRawPointer,
-        _ active: inout [UnsafeMutableRawPointer: Transfer]
+        _ throttle: Throttle?, _ active: inout [UnsafeMutableRawPointer: Transfer]
     ) {
         switch command {
         case .start(let transfer):
             guard !transfer.isCancelled else { return end(transfer, .failure(.cancelledTransfer)) }
-            guard let easy = transfer.makeHandle(options, share) else {
+            guard let easy = transfer.makeHandle(options, share, throttle) else {
                 return end(
                     transfer, .failure(StoreError(.permanent, message: "no valid request: \(transfer.request.url)")))
             }

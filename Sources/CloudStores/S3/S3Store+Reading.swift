@@ -5,18 +5,27 @@ extension S3Store {
     /// See ``ObjectStore/head(_:)``.
     public func head(_ key: String) async throws(StoreError) -> ObjectInfo {
         do throws(StoreError) {
-            let response = try await perform(Call(method: .head, key: key, expectedLength: 0))
-            guard let size = response.head.contentLength else {
-                throw StoreError(.permanent, key: key, message: "the answer has no length")
-            }
-            return S3ObjectFacts.info(key: key, size: size, response.head, isContentHash: isContentHash)
+            return try await facts(key)
         } catch  where error.providerCode == nil && (error.status == 400 || error.status == 403) {
             // The answer to a HEAD has no body that says why. The answer to a GET has.
             let sink = S3ReadSink(
                 key, ReadOptions(range: 0..<1), isContentHash: isContentHash, CollectingSink(limit: 1))
-            _ = try await perform(Call(method: .get, key: key, headers: [("Range", "bytes=0-0")]), into: sink)
-            throw error
+            do throws(StoreError) {
+                _ = try await perform(Call(method: .get, key: key, headers: [("Range", "bytes=0-0")]), into: sink)
+            } catch  where error.status == 416 {
+                // The object is empty.
+            }
+            // That one may have led to other credentials.
+            return try await facts(key)
         }
+    }
+
+    private func facts(_ key: String) async throws(StoreError) -> ObjectInfo {
+        let response = try await perform(Call(method: .head, key: key, expectedLength: 0))
+        guard let size = response.head.contentLength else {
+            throw StoreError(.permanent, key: key, message: "the answer has no length")
+        }
+        return S3ObjectFacts.info(key: key, size: size, response.head, isContentHash: isContentHash)
     }
 
     /// See ``ObjectStore/get(_:_:into:)``. A server that ignores the range delivers the whole object: the sink learns

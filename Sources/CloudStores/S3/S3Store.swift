@@ -74,34 +74,61 @@ public final class S3Store: ObjectStore {
         var patience: Int?
     }
 
-    /// Makes a request; once more when the store names another region for the bucket.
+    /// Makes a request; once more when the store names another region for the bucket, and once more with new credentials
+    /// when it refuses those that were used as expired.
     /// - Returns: an answer with a 2xx status, or 304.
     func perform(_ call: Call, into sink: (any HTTPBodySink)? = nil) async throws(StoreError) -> HTTPResponse {
-        let region = self.region
-        let response = try await attempt(call, region, sink)
-        if response.head.isSuccess || response.head.status == 304 { return response }
-        let failure = failure(response, call)
-        guard let named = failure.region, named != region, S3Configuration.isName(named) else { throw failure.error }
-        Log("s3").info("the bucket is in another region", ["bucket": configuration.bucket, "region": named])
-        learnt.withLock { $0.region = named }
-        let second = try await attempt(call, named, sink)
-        if second.head.isSuccess || second.head.status == 304 { return second }
-        throw self.failure(second, call).error
+        var (hasMoved, hasRenewed) = (false, false)
+        while true {
+            let region = self.region
+            let used = try await credentials(call)
+            let response = try await attempt(call, region, sink, used)
+            if response.head.isSuccess || response.head.status == 304 { return response }
+            let failure = failure(response, call)
+            if !hasMoved, let named = failure.region, named != region, S3Configuration.isName(named) {
+                Log("s3").info("the bucket is in another region", ["bucket": configuration.bucket, "region": named])
+                learnt.withLock { $0.region = named }
+                hasMoved = true
+                continue
+            }
+            guard !hasRenewed, Self.asksForOthers(failure.error), let used,
+                await provider.renewed(afterRefusalOf: used) != nil
+            else { throw failure.error }
+            hasRenewed = true
+        }
+    }
+
+    /// Whether other credentials may help.
+    private static func asksForOthers(_ error: StoreError) -> Bool {
+        switch error.providerCode {
+        case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken", "InvalidAccessKeyId",
+            "RequestExpired":
+            true
+        default: false
+        }
+    }
+
+    private func credentials(_ call: Call) async throws(StoreError) -> AWSCredentials? {
+        do throws(StoreError) { return try await provider.credentials() } catch { throw Self.about(call, error) }
     }
 
     func failure(_ response: HTTPResponse, _ call: Call) -> S3Failure {
         S3Failure(response.head, body: response.body, key: call.key ?? "", bucket: configuration.bucket)
     }
 
-    /// Signs and sends, whatever comes back.
-    func attempt(
-        _ call: Call, _ region: String, _ sink: (any HTTPBodySink)? = nil
+    /// Signs with the provider's credentials and sends, whatever comes back.
+    func attempt(_ call: Call, _ region: String) async throws(StoreError) -> HTTPResponse {
+        try await attempt(call, region, nil, try await credentials(call))
+    }
+
+    private func attempt(
+        _ call: Call, _ region: String, _ sink: (any HTTPBodySink)?, _ credentials: AWSCredentials?
     ) async throws(StoreError) -> HTTPResponse {
         let address = endpoint.address(call.key.map { prefix + $0 }, region: region)
         let query = SigV4.encodeQuery(call.query)
         var headers = call.headers
         do throws(StoreError) {
-            if let credentials = try await provider.credentials() {
+            if let credentials {
                 headers += SigV4.sign(
                     method: call.method.rawValue, host: address.host, path: address.path, query: call.query,
                     headers: call.headers, payloadHash: call.payloadHash, credentials: credentials, region: region,
@@ -114,9 +141,13 @@ public final class S3Store: ObjectStore {
             request.stallTimeoutSeconds = call.patience
             return try await http.send(request, into: sink)
         } catch {
-            var error = error
-            if error.key.isEmpty { error.key = call.key ?? "" }
-            throw error
+            throw Self.about(call, error)
         }
+    }
+
+    private static func about(_ call: Call, _ error: StoreError) -> StoreError {
+        var error = error
+        if error.key.isEmpty { error.key = call.key ?? "" }
+        return error
     }
 }

@@ -1,44 +1,188 @@
 public import Catalog
 public import ObjectStore
 public import Operations
+internal import Platform
 public import SessionCache
+internal import SessionFormat
 
 /// Sends what is staged to the bucket: body, index, row, each change as one operation.
+///
+/// A desk begins changes as they become ready, some at a time. Each is a job of its own that goes through its steps and
+/// waits in between for its row, which is written together with others'. Jobs may be repeated from the beginning at any
+/// time, also by a later process: every step first finds out whether it was done.
 public final class Publisher: Sendable {
+    struct State {
+        var isRunning = false
+        var totals = PublisherStatus()
+        /// Changes that have ended, sent or not, since the publisher was made.
+        var ended: UInt64 = 0
+    }
+
+    let context: PublishContext
+    let connectivity: Connectivity
+    let board: PublishBoard
+    let watch: WatchedRows
+    private let writer: RowWriter
+    let state = Guarded(State())
+
     /// - Parameters:
     ///   - store: with retries, gated by `connectivity`.
     ///   - stateDirectory: `<state>/<store-id>`; holds what must outlive a crash beside the journal.
+    ///   - cache: the bodies at hand: an old one is put back when the sending of a new one fails for good.
     public init(
         store: any ObjectStore, staging: Staging, catalog: Catalog, connectivity: Connectivity,
-        operations: OperationRegistry, stateDirectory: String, options: PublisherOptions
-    ) { fatalError("skeleton") }
+        operations: OperationRegistry, stateDirectory: String, options: PublisherOptions, cache: SessionCache? = nil
+    ) {
+        let conditions = PublishConditions(catalog: catalog)
+        let pool = BlockingPool(name: "sessionfs.publish")
+        let known = KnownSessions(catalog: catalog, etagIsContentMD5: store.capabilities.etagIsContentMD5)
+        writer = RowWriter(
+            store: store, scratch: stateDirectory, support: { conditions.support },
+            lastUpdated: { Timestamp.now.localText }, known: { try known.each($0) })
+        watch = WatchedRows(path: stateDirectory + "/watched-rows.json")
+        board = PublishBoard(parallel: options.parallel)
+        self.connectivity = connectivity
+        context = PublishContext(
+            store: store, staging: staging, catalog: catalog, cache: cache, operations: operations, options: options,
+            stateDirectory: stateDirectory, conditions: conditions,
+            gathering: PublishGathering(writer: writer, watch: watch),
+            committer: SentCommitter(staging: staging, pool: pool), board: board, pool: pool,
+            slots: Slots(options.parallel))
+        staging.onReady { [board] in board.announceNews() }
+        connectivity.observe { [board] state in
+            if state.isOnline {
+                let now = Timestamp.monotonic
+                board.desk { $0.wake(now) }
+                conditions.wake(now)
+            }
+            board.announceNews()
+        }
+    }
 
     /// Sends whatever becomes ready, until the calling task is cancelled. Waits while the store is offline.
-    public func run() async { fatalError("skeleton") }
+    public func run() async {
+        while !claim() {
+            if Task.isCancelled { return }
+            let count = board.wakeups.count
+            if claim() { break }
+            await board.wakeups.wait(since: count, seconds: 1)
+        }
+        context.gathering.reopen()
+        await withDiscardingTaskGroup { group in
+            var queue = PublishQueue()
+            var due: Timestamp?
+            while !Task.isCancelled {
+                let count = board.wakeups.count
+                let now = Timestamp.monotonic
+                // The rest of a change has ended.
+                if let due, due <= now { board.announceNews(raising: false) }
+                let pause = step(&group, &queue)
+                due = pause.map { now.later(by: $0) }
+                await board.wakeups.wait(since: count, seconds: pause)
+            }
+            context.gathering.close()
+        }
+        state.withLock { $0.isRunning = false }
+        board.wakeups.raise()
+    }
 
-    /// Sends everything that can be sent now, without waiting to gather.
-    /// - Parameters:
-    ///   - timeout: in seconds; nil waits as long as something moves.
-    ///   - progress: changes done and in all.
-    /// - Returns: what was not sent, and why; empty when all was.
-    public func flush(
-        timeout: Double?, progress: @escaping @Sendable (_ done: Int, _ total: Int) -> Void
-    ) async -> [Unsent] { fatalError("skeleton") }
+    private func claim() -> Bool {
+        state.withLock { state in
+            if state.isRunning { return false }
+            state.isRunning = true
+            return true
+        }
+    }
 
-    /// Waits until a change has been sent or has failed, for a close that waits for the cloud.
-    /// - Returns: why it was not sent; nil when it was.
-    public func outcome(of id: Int64) async -> Unsent? { fatalError("skeleton") }
+    /// Begins what can begin now.
+    /// - Returns: the seconds to the next look; nil until something happens.
+    private func step(_ group: inout DiscardingTaskGroup, _ queue: inout PublishQueue) -> Double? {
+        var pause: Double?
+        let isOnline = connectivity.state.isOnline
+        if isOnline { pause = sooner(pause, beginJobs(&group, &queue)) }
+        // Also while offline: jobs that wait for their rows end, and say why.
+        return sooner(pause, beginRows(&group, isOnline: isOnline))
+    }
+
+    private func beginJobs(_ group: inout DiscardingTaskGroup, _ queue: inout PublishQueue) -> Double? {
+        let now = Timestamp.monotonic
+        let conditions = context.conditions
+        guard conditions.known != nil else {
+            // Nothing is asked of the server before there is something to send.
+            guard !context.staging.sendable(limit: 1).isEmpty else { return nil }
+            if conditions.beginProbe(now) {
+                let store = context.store
+                group.addTask { [board] in
+                    await conditions.probe(store)
+                    board.wakeups.raise()
+                }
+            }
+            return conditions.wait(now)
+        }
+        while board.desk({ $0.room(now) }) > 0 {
+            guard let id = queue.next(fill: { context.staging.sendable(limit: $0).map(\.id) }, ifNews: board.takeNews)
+            else { break }
+            guard board.desk({ $0.beginIfRested(id, now) }) else { continue }
+            guard let change = context.staging.begin(id) else {
+                board.desk { $0.end(id) }
+                continue
+            }
+            FaultPoint.reached("publish.begin")
+            group.addTask { await self.carryOut(change) }
+        }
+        return board.desk { $0.nextEnd(now) }
+    }
+
+    private func beginRows(_ group: inout DiscardingTaskGroup, isOnline: Bool) -> Double? {
+        let now = Timestamp.monotonic
+        let (preparing, hurry) = board.desk { ($0.preparing, $0.hurries > 0) }
+        let gathering = context.gathering
+        let rows = gathering.wait(
+            preparing: preparing, hurry: hurry || !isOnline, gathering: context.options.gathering, now: now)
+        let look = isOnline ? watch.wait(now) : nil
+        guard let next = sooner(rows, look) else { return nil }
+        if next > 0 { return next }
+        guard gathering.begin() else { return nil }
+        let writesRows = rows.map { $0 <= 0 } ?? false
+        group.addTask { [self] in
+            if writesRows { await gathering.writeAll() } else { await watch.look(writer, context.store) }
+            gathering.end()
+            board.wakeups.raise()
+        }
+        return nil
+    }
+
+    private func sooner(_ left: Double?, _ right: Double?) -> Double? {
+        guard let left else { return right }
+        guard let right else { return left }
+        return min(left, right)
+    }
 
     /// Where the sending stands.
-    public var status: PublisherStatus { fatalError("skeleton") }
+    public var status: PublisherStatus {
+        var status = state.withLock { $0.totals }
+        status.running = board.desk { $0.running }
+        status.overallWrites = writer.writes
+        status.conditions = context.conditions.known
+        if status.lastError == nil, status.conditions == nil {
+            status.lastError = context.conditions.lastError?.description
+        }
+        return status
+    }
 
     /// How much of a body is sent, from 0 to 100; nil when it is not being sent.
-    public func percent(of id: Int64) -> Int? { fatalError("skeleton") }
+    public func percent(of id: Int64) -> Int? { board.percent(id) }
 
     /// The overall file has changed: rows that were written lately are looked for, and written again when they are
     /// gone (clients that overwrite the file without looking).
-    public func overallFileChanged() { fatalError("skeleton") }
+    public func overallFileChanged() {
+        watch.fileChanged()
+        board.wakeups.raise()
+    }
 
     /// What the bucket holds under a session's name now, to decide a conflict; nil: nothing.
-    public func current(_ fileName: String) async throws(StoreError) -> ObjectInfo? { fatalError("skeleton") }
+    public func current(_ fileName: String) async throws(StoreError) -> ObjectInfo? {
+        guard let name = SessionName(fileName: fileName) else { return nil }
+        return try await context.head(name.bodyKey)
+    }
 }

@@ -47,9 +47,11 @@ public struct Unsent: Sendable, Equatable {
 public struct PublisherStatus: Sendable, Equatable {
     /// Changes being sent now.
     public var running = 0
-    /// Since the daemon began: changes sent, their contents' bytes, and failures that were to be repeated or not.
+    /// Changes sent since the daemon began.
     public var sent: UInt64 = 0
+    /// Their contents' bytes.
     public var sentBytes: UInt64 = 0
+    /// Failures since the daemon began, those that were repeated included.
     public var failures: UInt64 = 0
     /// How often the overall file was written.
     public var overallWrites: UInt64 = 0

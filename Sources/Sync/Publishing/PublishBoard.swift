@@ -1,0 +1,78 @@
+internal import ObjectStore
+internal import Platform
+
+/// What jobs share with the desk while they run: how far they are, and what a repetition need not do again.
+final class PublishBoard: Sendable {
+    /// What an earlier try of the same change has reached.
+    struct Reached: Sendable {
+        var generation: Int64
+        var facts: StagedFacts
+        /// The body in the bucket; nil before.
+        var body: ObjectInfo?
+    }
+    private struct State {
+        var desk: PublishDesk
+        var reached: [Int64: Reached] = [:]
+        var bytes: [Int64: (done: UInt64, total: UInt64)] = [:]
+        var cancelled: Set<Int64> = []
+        /// Whether other changes than before may begin.
+        var hasNews = true
+    }
+
+    private let state: Guarded<State>
+    /// Raised whenever the desk has to look again.
+    let wakeups = Wakeups()
+
+    init(parallel: Int) { state = Guarded(State(desk: PublishDesk(parallel: parallel))) }
+
+    /// Asks or changes the desk.
+    func desk<Value: Sendable>(_ body: (inout PublishDesk) -> Value) -> Value {
+        state.withLock { state in body(&state.desk) }
+    }
+
+    /// Other changes than before may begin.
+    func announceNews(raising: Bool = true) {
+        state.withLock { $0.hasNews = true }
+        if raising { wakeups.raise() }
+    }
+
+    /// Whether there was news since the last call.
+    func takeNews() -> Bool {
+        state.withLock { state in
+            defer { state.hasNews = false }
+            return state.hasNews
+        }
+    }
+
+    /// The change's objects are in the bucket, its row is in the queue.
+    func prepared(_ id: Int64) {
+        desk { $0.prepared(id) }
+        wakeups.raise()
+    }
+
+    func reached(_ id: Int64, generation: Int64) -> Reached? {
+        state.withLock { state in
+            guard let found = state.reached[id], found.generation == generation else { return nil }
+            return found
+        }
+    }
+
+    func note(_ id: Int64, _ reached: Reached?) { state.withLock { $0.reached[id] = reached } }
+
+    /// Notes how much of a body is sent; nil when none is being sent.
+    func progress(_ id: Int64, _ bytes: (done: UInt64, total: UInt64)?) { state.withLock { $0.bytes[id] = bytes } }
+
+    /// How much of a body is sent, from 0 to 100.
+    func percent(_ id: Int64) -> Int? {
+        state.withLock { state in
+            guard let (done, total) = state.bytes[id] else { return nil }
+            return total == 0 ? 100 : Int(min(100, Double(done) / Double(total) * 100))
+        }
+    }
+
+    /// The user has stopped the upload.
+    func cancel(_ id: Int64) { state.withLock { _ = $0.cancelled.insert(id) } }
+
+    /// Whether the user has stopped it; forgets it.
+    func takeCancelled(_ id: Int64) -> Bool { state.withLock { $0.cancelled.remove(id) != nil } }
+}

@@ -1,0 +1,149 @@
+internal import Catalog
+internal import ObjectStore
+internal import Operations
+internal import Platform
+internal import SessionCache
+internal import SessionFormat
+
+/// What every job that sends a change works with.
+struct PublishContext: Sendable {
+    let store: any ObjectStore
+    let staging: Staging
+    let catalog: Catalog
+    /// The bodies at hand, to put an old one back; nil where there is no cache.
+    let cache: SessionCache?
+    let operations: OperationRegistry
+    let options: PublisherOptions
+    /// `<state>/<store-id>`.
+    let stateDirectory: String
+    let conditions: PublishConditions
+    let gathering: PublishGathering
+    let committer: SentCommitter
+    let board: PublishBoard
+    let pool: BlockingPool
+    /// For what comes after the row.
+    let slots: Slots
+
+    static let log = Log("publish")
+
+    /// The facts of an object; nil when there is none.
+    func head(_ key: String) async throws(StoreError) -> ObjectInfo? {
+        do throws(StoreError) { return try await store.head(key) } catch  where error.kind == .notFound { return nil }
+    }
+
+    /// The MD5 of an object's contents: the store's word, else by reading it. Nil when it is another by now.
+    func md5(of info: ObjectInfo) async throws(StoreError) -> String? {
+        if let known = info.contentMD5 { return known }
+        let sink = HashingSink()
+        do throws(StoreError) {
+            _ = try await store.get(info.key, ReadOptions(ifMatch: info.etag), into: sink)
+        } catch  where error.kind == .notFound || error.kind == .precondition { return nil }
+        return sink.finish().md5
+    }
+
+    /// What a look at an object showed.
+    enum Finding: Sendable {
+        case absent
+        /// The version that was expected.
+        case expected(ObjectInfo)
+        /// The very contents that were to be sent.
+        case ours(ObjectInfo)
+        /// Contents that an earlier try of this change sent.
+        case attempted(ObjectInfo)
+        /// Somebody else's.
+        case foreign(ObjectInfo)
+    }
+
+    /// Looks at an object and says what it is to a change.
+    /// - Parameters:
+    ///   - expected: the version that the change goes out from; nil: none.
+    ///   - ours: the contents to be sent; nil where there are none.
+    func examine(
+        _ key: String, expected: ObjectVersion?, ours: ContentFingerprint?, attempted: [ContentFingerprint]
+    ) async throws(StoreError) -> Finding {
+        guard let info = try await head(key) else { return .absent }
+        return try await examine(info, expected: expected, ours: ours, attempted: attempted)
+    }
+
+    func examine(
+        _ info: ObjectInfo, expected: ObjectVersion?, ours: ContentFingerprint?, attempted: [ContentFingerprint]
+    ) async throws(StoreError) -> Finding {
+        if let tag = expected?.etag, tag == info.etag { return .expected(info) }
+        let mayBeExpected = expected?.size == info.size && expected?.contentMD5 != nil
+        let known = ([ours].compactMap { $0 } + attempted).contains { $0.size == info.size }
+        if mayBeExpected || known {
+            guard let md5 = try await md5(of: info) else {
+                throw StoreError(.temporary, key: info.key, message: "the object was replaced while it was looked at")
+            }
+            if let ours, ours.size == info.size, ours.md5 == md5 { return .ours(info) }
+            if mayBeExpected, expected?.contentMD5 == md5 { return .expected(info) }
+            if attempted.contains(ContentFingerprint(size: info.size, md5: md5)) { return .attempted(info) }
+        }
+        // Nothing but the length was ever known of it.
+        if let expected, expected.etag == nil, expected.contentMD5 == nil, expected.size == info.size {
+            return .expected(info)
+        }
+        return .foreign(info)
+    }
+
+    /// Runs work that waits for the disk.
+    func onDisk<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async -> Value { await pool.result(work) }
+
+    /// Hands rows over and waits until they are written.
+    /// - Parameter object: what a row that is set tells of.
+    func writeRows(_ changes: [RowChange], about object: ObjectInfo?, of id: Int64) async throws(StoreError) {
+        var tags: [String: String] = [:]
+        for case .set(let row) in changes { tags[row.fileName] = object?.etag }
+        try await gathering.write(changes, tags: tags) { board.prepared(id) }
+    }
+
+    /// Tells the staging that a change is in the bucket.
+    func commit(_ sent: Staging.Sent) async throws(PublishStop) {
+        do throws(StagingError) { try await committer.commit(sent) } catch {
+            throw .later(StoreError(.local, message: error.description))
+        }
+    }
+
+    /// The row of an object.
+    func row(_ fileName: String, _ object: ObjectInfo, sha256: String?, metadata: SessionMetadata?) -> OverallRow {
+        OverallRow(
+            fileName, object, sha256: sha256, metadata: metadata,
+            etagIsContentMD5: store.capabilities.etagIsContentMD5)
+    }
+
+    /// The object that the catalog knows.
+    func object(_ entry: SessionEntry, _ name: SessionName) -> ObjectInfo {
+        ObjectInfo(
+            key: name.bodyKey, size: entry.size, etag: entry.etag, modified: entry.uploaded,
+            contentMD5: entry.contentMD5)
+    }
+
+    /// The row of what the catalog knows.
+    func row(_ entry: SessionEntry, _ name: SessionName, _ metadata: SessionMetadata?) -> OverallRow {
+        row(name.fileName, object(entry, name), sha256: entry.sha256, metadata: metadata)
+    }
+
+    /// An index object's bytes.
+    func index(_ name: SessionName, _ metadata: SessionMetadata) -> [UInt8] {
+        MetadataIndex(
+            fileName: name.fileName, metadata: metadata, createdAt: metadata.createdAt,
+            lastUpdated: metadata.createdAt
+        ).encode()
+    }
+
+    /// Runs the last part of a job, of which no more than the uploads' number go on at the same time.
+    func finishing<Value: Sendable>(
+        _ work: () async throws(PublishStop) -> Value
+    ) async throws(PublishStop) -> Value {
+        await slots.acquire()
+        defer { slots.release() }
+        return try await work()
+    }
+}
+
+/// Makes a request whose failure stops the job.
+func stopping<Value: Sendable>(
+    undoes: Bool = false, _ request: () async throws(StoreError) -> Value
+) async throws(PublishStop) -> Value {
+    do throws(StoreError) { return try await request() } catch { throw PublishStop(error, undoes: undoes) }
+}

@@ -1,0 +1,181 @@
+internal import Digests
+internal import ObjectStore
+internal import Operations
+internal import Platform
+internal import SessionCache
+
+extension PutJob {
+    /// Bodies of this size are listed as operations, in bytes.
+    private static let operationSize: UInt64 = 1 << 20
+    /// Bodies from this size on are looked for before they are sent again after a restart, in bytes.
+    private static let lookSize: UInt64 = 1 << 20
+    /// How often the bucket may change under the job before it is put off.
+    private static let mostTries = 6
+
+    /// Puts the body where what is expected stands.
+    /// - Returns: the object that holds these contents.
+    func sendBody(_ file: FileDescriptor, _ facts: StagedFacts) async throws(PublishStop) -> ObjectInfo {
+        if let reached = context.board.reached(change.id, generation: change.generation)?.body,
+            let found = try await looked({ () throws(StoreError) in try await context.head(name.bodyKey) }),
+            found.etag == reached.etag, found.size == reached.size
+        {
+            return reached
+        }
+        var base = expected
+        if let version = base, version.etag == nil || content.size >= Self.lookSize && isInherited {
+            switch try await settle(version, file, facts) {
+            case .done(let info): return info
+            case .goOn(let found): base = found
+            }
+        } else if isInherited, content.size >= Self.lookSize {
+            switch try await settle(nil, file, facts) {
+            case .done(let info): return info
+            case .goOn(let found): base = found
+            }
+        }
+        for _ in 0..<Self.mostTries {
+            if change.conflict != nil, let tag = base?.etag {
+                await BucketVersionKeeper(context: context).keep(name, etag: tag, conflict: change.conflict ?? 0)
+            }
+            FaultPoint.reached("publish.body.before")
+            do throws(StoreError) {
+                let info = try await upload(file, facts, base)
+                FaultPoint.reached("publish.body.after")
+                if let info { return info }
+            } catch {
+                // Some servers say "not found" where `If-Match` meets nothing.
+                guard error.kind == .precondition || (error.kind == .notFound && base != nil) else {
+                    throw PublishStop(error)
+                }
+            }
+            switch try await settle(base, file, facts) {
+            case .done(let info): return info
+            case .goOn(let found): base = found
+            }
+        }
+        throw .later(StoreError(.temporary, key: name.bodyKey, message: "the object changes all the time"))
+    }
+
+    /// Whether an earlier process may have begun with it.
+    private var isInherited: Bool { change.multipart != nil || !change.attempted.isEmpty }
+
+    private enum Settled {
+        case done(ObjectInfo)
+        /// What the next try goes out from.
+        case goOn(ObjectVersion?)
+    }
+
+    private func looked<Value: Sendable>(
+        _ request: () async throws(StoreError) -> Value
+    ) async throws(PublishStop) -> Value {
+        try await stopping { () throws(StoreError) in try await request() }
+    }
+
+    /// Looks at what the bucket holds in place of what was expected.
+    private func settle(
+        _ base: ObjectVersion?, _ file: FileDescriptor, _ facts: StagedFacts
+    ) async throws(PublishStop) -> Settled {
+        let found = try await looked { () throws(StoreError) -> PublishContext.Finding in
+            guard let info = try await context.head(name.bodyKey) else { return .absent }
+            if await isOurMultipart(info, file) { return .ours(info) }
+            return try await context.examine(
+                info, expected: base, ours: facts.fingerprint, attempted: change.attempted)
+        }
+        switch found {
+        case .ours(let info): return .done(info)
+        case .expected(let info), .attempted(let info): return .goOn(ObjectVersion(info))
+        case .absent where base == nil: return .goOn(nil)
+        case .absent: throw .conflict(.editedRemoved, found: nil)
+        case .foreign(let info): throw .conflict(base == nil ? .created : .edited, found: info)
+        }
+    }
+
+    /// Whether an object is the one that an upload of this file in parts makes: its tag tells without reading it.
+    private func isOurMultipart(_ info: ObjectInfo, _ file: FileDescriptor) async -> Bool {
+        let size = content.size
+        guard size >= MultipartPlan.threshold, info.size == size, let tag = info.etag, tag.contains("-") else {
+            return false
+        }
+        return (try? await MultipartPlan(length: size).tag(of: file)) == tag
+    }
+
+    /// - Returns: nil where somebody was faster.
+    private func upload(
+        _ file: FileDescriptor, _ facts: StagedFacts, _ base: ObjectVersion?
+    ) async throws(StoreError) -> ObjectInfo? {
+        let support = context.conditions.support
+        let isHonoured = base == nil ? support.ifAbsent : support.ifMatch && base?.etag != nil
+        if isHonoured {
+            return try await transfer(file, facts, base?.etag.map { .ifMatch($0) } ?? .ifAbsent)
+        }
+        // Without conditions: look, write, look again a little later, when others who looked before are done, too.
+        let before = try await context.head(name.bodyKey)
+        guard before?.etag == base?.etag, (before == nil) == (base == nil) else { return nil }
+        let written = try await transfer(file, facts, .always)
+        try await pause()
+        guard let after = try await context.head(name.bodyKey) else { return nil }
+        if after.etag == written.etag, after.size == written.size { return written }
+        return nil
+    }
+
+    private func pause() async throws(StoreError) {
+        do { try await Task.sleep(for: .milliseconds(Int.random(in: 50...250))) } catch {
+            throw StoreError(.cancelled, key: name.bodyKey, message: "cancelled")
+        }
+    }
+
+    /// Sends the bytes, as an operation when they are many.
+    private func transfer(
+        _ file: FileDescriptor, _ facts: StagedFacts, _ condition: WriteCondition
+    ) async throws(StoreError) -> ObjectInfo {
+        let (board, staging, change, total) = (context.board, context.staging, change, content.size)
+        board.progress(change.id, (0, total))
+        defer { board.progress(change.id, nil) }
+        let key = name.bodyKey
+        let store = context.store
+        let digests = ContentDigests(md5: Hex.decode(facts.md5), sha256: Hex.decode(facts.sha256))
+        let note: @Sendable (MultipartProgress?) throws(StoreError) -> Void = { progress throws(StoreError) in
+            do throws(StagingError) { try staging.note(change, multipart: progress) } catch {
+                throw StoreError(.local, key: key, message: error.description)
+            }
+        }
+        guard total >= Self.operationSize else {
+            return try await store.upload(
+                key, file, length: total, condition, digests: digests, resuming: change.multipart, note: note,
+                progress: { board.progress(change.id, ($0, total)) })
+        }
+        let started = Guarded<OperationHandle?>(nil)
+        let task = Task { () async -> Result<ObjectInfo, StoreError> in
+            do throws(StoreError) {
+                return .success(
+                    try await store.upload(
+                        key, file, length: total, condition, digests: digests, resuming: change.multipart, note: note,
+                        progress: { done in
+                            board.progress(change.id, (done, total))
+                            started.withLock { $0 }?.progress(completed: done)
+                        }))
+            } catch { return .failure(error) }
+        }
+        let handle = context.operations.begin(.upload, subject: key, total: total) {
+            board.cancel(change.id)
+            task.cancel()
+        }
+        started.withLock { $0 = handle }
+        let result = await withTaskCancellationHandler {
+            await task.value
+        } onCancel: {
+            task.cancel()
+        }
+        switch result {
+        case .success: handle.finish()
+        case .failure(let error) where error.kind == .cancelled: handle.cancelled()
+        case .failure(let error): handle.fail(error.description)
+        }
+        return try result.get()
+    }
+}
+
+extension ObjectVersion {
+    /// The version that the store told of.
+    init(_ info: ObjectInfo) { self.init(etag: info.etag, size: info.size, contentMD5: info.contentMD5) }
+}

@@ -1,0 +1,91 @@
+import ObjectStore
+import Platform
+import SessionCache
+import SessionFormat
+import TestSupport
+import Testing
+
+@testable import Sync
+
+/// A FastShot client that saves at the same moment writes the overall file without looking.
+@Suite(.timeLimit(.minutes(2))) struct PublishWatchTests {
+    private func overwrite(_ rig: PublishRig, keeping rows: [OverallRow]) {
+        rig.bucket.set("overall_meta.json", OverallFile.encode(rows, lastUpdated: "2026-01-01T00:00:00"))
+    }
+
+    @Test func lostRowsAreWrittenAgain() async throws {
+        let rig = try PublishRig()
+        try await rig.published(1..<6)
+        let before = rig.rows
+        rig.somebodySaves(9, "theirs")
+        overwrite(rig, keeping: rig.rows.filter { $0.fileName == fileName(9) || $0.fileName == fileName(1) })
+        let running = Task { await rig.publisher.run() }
+        rig.publisher.overallFileChanged()
+        try await eventually { rig.rows.count == 6 }
+        running.cancel()
+        await running.value
+        #expect(rig.disorder == [])
+        #expect(Set(rig.rows.map(\.fileName)) == Set(before.map(\.fileName) + [fileName(9)]))
+        #expect(rig.row(3) == before.first { $0.fileName == fileName(3) })
+    }
+
+    @Test func rowsOfSessionsThatAreGoneStayGone() async throws {
+        let rig = try PublishRig()
+        try await rig.published(1..<5)
+        _ = try rig.staging.remove(fileName(1))
+        #expect(await rig.flush() == [])
+        rig.somebodyRemoves(2)
+        overwrite(rig, keeping: [])
+        let running = Task { await rig.publisher.run() }
+        rig.publisher.overallFileChanged()
+        try await eventually { rig.rows.count == 2 }
+        running.cancel()
+        await running.value
+        #expect(Set(rig.rows.map(\.fileName)) == [fileName(3), fileName(4)])
+        #expect(rig.disorder == [])
+    }
+
+    @Test func aNewProcessLooksToo() async throws {
+        let bucket = MemoryStore()
+        let directory = try TemporaryDirectory()
+        do {
+            let rig = try PublishRig(bucket: bucket, directory: directory)
+            try await rig.published(1..<4)
+            overwrite(rig, keeping: [])
+            rig.staging.close()
+        }
+        let rig = try PublishRig(bucket: bucket, directory: directory)
+        let running = Task { await rig.publisher.run() }
+        try await eventually { rig.rows.count == 3 }
+        running.cancel()
+        await running.value
+        #expect(rig.disorder == [])
+    }
+
+    @Test func aLookThatFailsIsRepeated() async throws {
+        let rig = try PublishRig()
+        try await rig.published(1..<4)
+        overwrite(rig, keeping: [])
+        rig.store.inject(.fail(.lost), verb: .get, key: "overall_meta.json", times: 5)
+        let running = Task { await rig.publisher.run() }
+        rig.publisher.overallFileChanged()
+        try await eventually { rig.rows.count == 3 }
+        running.cancel()
+        await running.value
+        #expect(rig.disorder == [])
+    }
+
+    @Test func whatIsOldIsNotWatched() throws {
+        let directory = try TemporaryDirectory()
+        let watch = WatchedRows(path: directory.path("rows.json"))
+        let old = Timestamp(seconds: Timestamp.now.seconds - Int64(WatchedRows.validity) - 10)
+        watch.record([.set(OverallRow(fileName: fileName(1)))], now: old)
+        #expect(WatchedRows(path: directory.path("rows.json")).wait(.monotonic) == 0)
+        watch.record([.set(OverallRow(fileName: fileName(2)))], now: .now)
+        watch.forget([.remove(fileName: fileName(2), checksum: nil)])
+        watch.record([], now: .now)
+        #expect(WatchedRows(path: directory.path("rows.json")).wait(.monotonic) == nil)
+        try directory.write("rows.json", Array("{ torn".utf8))
+        #expect(WatchedRows(path: directory.path("rows.json")).wait(.monotonic) == nil)
+    }
+}
