@@ -69,7 +69,12 @@ let package = Package(
 
         tests("CatalogTests", ["Catalog", "SessionFormat", "Platform", "CSQLite"]),
         tests("ControlTests", ["Control", "Operations", "Platform", "JSON"]),
-        tests("MountServiceTests", ["MountService", "Control", "Platform", "JSON"]),
+        tests(
+            "MountServiceTests",
+            [
+                "MountService", "Control", "Sync", "SessionCache", "SampleStore", "ObjectStore", "SessionFormat",
+                "Platform", "JSON",
+            ]),
         tests("JSONTests", ["JSON"]),
         tests("CloudStoresTests", ["CloudStores", "ObjectStore", "Platform", "JSON", "Digests", "TestSupport"]),
         tests("DigestsTests", ["Digests"]),
@@ -97,7 +102,14 @@ let package = Package(
                 "Digests", "TestSupport", "CSQLite",
             ]),
         tests("FuseBridgeTests", ["FuseBridge", "FileTree"]),
-        tests("MountTests", ["sessionfs", "Platform", "TestSupport"]),
+        .target(
+            name: "MountHarness", dependencies: ["Platform", "TestSupport"], path: "Tests/MountHarness",
+            swiftSettings: settings),
+        tests("MountTests", ["sessionfs", "MountHarness", "Platform", "TestSupport"]),
+        tests("WritingTests", ["sessionfs", "MountHarness", "Platform", "TestSupport"]),
+        tests("CrashTests", ["sessionfs", "MountHarness", "Platform"]),
+        tests("NetworkTests", ["sessionfs", "MountHarness", "Platform", "TestSupport"]),
+        tests("ModelTests", ["sessionfs", "MountHarness", "Platform"]),
         tests("DocsTests", ["sessionfs", "MountService", "FuseBridge", "FileTree"]),
     ]
 )

@@ -8,8 +8,19 @@ public struct FileSystemError: Error, Sendable, Equatable, CustomStringConvertib
         case isDirectory
         /// An inode of a session that the catalog no longer holds.
         case stale
+        /// The name is taken.
+        case exists
         /// Writing where nothing can be written.
         case readOnly
+        /// Not possible in `sessions/`, whatever the rights: directories, links, another owner.
+        case notPermitted
+        /// The name is still needed by a change that is on its way to the bucket.
+        case busy
+        /// Only copying does it, as between filesystems.
+        case crossDevice
+        case tooLarge
+        /// A way of writing that does not exist here, such as punching holes.
+        case unsupported
         case invalidArgument
         case nameTooLong
         /// The extended attribute is not set.
@@ -26,7 +37,7 @@ public struct FileSystemError: Error, Sendable, Equatable, CustomStringConvertib
         case changed
         /// The bytes do not have the checksum that they should.
         case corrupt
-        /// The cache's disk is full.
+        /// The disk of the cache or of the state directory is full.
         case diskFull
         /// The caller, or an operator, cancelled it.
         case interrupted

@@ -1,9 +1,11 @@
 public import Catalog
 internal import Platform
 public import SessionCache
+public import SessionFormat
 
 /// The filesystem as plain calls: lookup, attributes, listings, open files. It knows neither FUSE nor the network;
-/// every call but a read of bytes that are still arriving is answered at once from local state.
+/// calls are answered at once from local state, but for reads of bytes that are still arriving, and those that change
+/// something, which wait for the disk and say so.
 public final class FileTree: Sendable {
     /// What the tree shows from outside itself.
     public struct Sources: Sendable {
@@ -16,14 +18,31 @@ public final class FileTree: Sendable {
         /// The text of `.sessionfs/status.json`, made when it is asked for.
         public var status: @Sendable () -> [UInt8]
 
-        /// Sources by their parts.
+        /// The changes that are not in the bucket yet; nil for a tree that cannot be written.
+        public var staging: Staging?
+        /// How much of a session's contents is uploaded, 0 to 100; nil while none of them is.
+        public var uploadPercent: @Sendable (Int64) -> Int?
+        /// The metadata of contents that lie here; nil where they are none of a session.
+        public var localMetadata: @Sendable (Int64) -> SessionMetadata?
+        /// Waits until a session's contents are in the bucket, and says why when they do not get there. The task is
+        /// cancelled when the program is interrupted. Nil where a close does not wait for the bucket.
+        public var awaitCloud: (@Sendable (Int64) async -> FileSystemError?)?
+
+        /// Sources by their parts; by default of a tree that cannot be written.
         public init(
-            catalog: Catalog, cache: SessionCache, overallPath: String, status: @escaping @Sendable () -> [UInt8]
+            catalog: Catalog, cache: SessionCache, overallPath: String, status: @escaping @Sendable () -> [UInt8],
+            staging: Staging? = nil, uploadPercent: @escaping @Sendable (Int64) -> Int? = { _ in nil },
+            localMetadata: @escaping @Sendable (Int64) -> SessionMetadata? = { _ in nil },
+            awaitCloud: (@Sendable (Int64) async -> FileSystemError?)? = nil
         ) {
             self.catalog = catalog
             self.cache = cache
             self.overallPath = overallPath
             self.status = status
+            self.staging = staging
+            self.uploadPercent = uploadPercent
+            self.localMetadata = localMetadata
+            self.awaitCloud = awaitCloud
         }
     }
 
@@ -31,7 +50,7 @@ public final class FileTree: Sendable {
     private let nodes: [(any TreeNode)?]
     private let directories: [(any TreeDirectory)?]
     private let files: [(any TreeFile)?]
-    private let handles = Guarded(HandleTable())
+    let handles = Guarded(HandleTable())
     /// When the catalog last changed: the modification time of the directories that list it.
     let listingChanged = Guarded(Timestamp.now)
     let sources: Sources
@@ -42,8 +61,9 @@ public final class FileTree: Sendable {
         let started = Timestamp.now
         let overall = OverallNode(path: sources.overallPath)
         let status = StatusNode(text: sources.status)
-        let sessions = SessionsDirectory(catalog: sources.catalog, changed: listingChanged)
-        let indexes = IndexesDirectory(catalog: sources.catalog, changed: listingChanged)
+        let view = SessionsView(catalog: sources.catalog, staging: sources.staging)
+        let sessions = SessionsDirectory(view: view, changed: listingChanged)
+        let indexes = IndexesDirectory(view: view, changed: listingChanged)
         let control = FixedDirectory(slot: .control, started: started, entries: [("status.json", status)])
         let root = FixedDirectory(
             slot: .root, started: started,
@@ -59,8 +79,8 @@ public final class FileTree: Sendable {
         place(.control, control)
         place(.overall, overall)
         place(.status, status)
-        place(.body, BodyNode(catalog: sources.catalog, cache: sources.cache))
-        place(.index, IndexNode(catalog: sources.catalog))
+        place(.body, BodyNode(view: view, sources: sources))
+        place(.index, IndexNode(view: view))
         self.nodes = nodes
         directories = nodes.map { $0 as? any TreeDirectory }
         files = nodes.map { $0 as? any TreeFile }
@@ -86,7 +106,13 @@ public final class FileTree: Sendable {
 
     /// The attributes of a node.
     public func attributes(_ inode: Inode) throws(FileSystemError) -> FileAttributes {
-        try node(inode).attributes(inode.row)
+        do throws(FileSystemError) {
+            return try node(inode).attributes(inode.row)
+        } catch {
+            // fstat(2) of a file that was removed while it is open.
+            guard error.kind == .stale, let file = openFile(inode) else { throw error }
+            return file.attributesWithoutName
+        }
     }
 
     /// Names of a node's extended attributes.
@@ -131,8 +157,23 @@ public final class FileTree: Sendable {
     public func open(_ inode: Inode) throws(FileSystemError) -> (handle: UInt64, file: any OpenFile) {
         _ = try node(inode)
         guard let node = files[inode.slotIndex] else { throw FileSystemError(.isDirectory) }
-        let file = try node.open(inode.row)
-        return (handles.withLock { $0.add(file) }, file)
+        let file = try open(node, inode)
+        let handle = handles.withLock { $0.add(file) }
+        // A draft that was made since is what all who have the file open read.
+        if let session = file as? SessionFile, let staging = sources.staging, session.isOfBucket {
+            session.followLocal(staging)
+        }
+        return (handle, file)
+    }
+
+    private func open(_ node: any TreeFile, _ inode: Inode) throws(FileSystemError) -> any OpenFile {
+        do throws(FileSystemError) {
+            return try node.open(inode.row)
+        } catch {
+            // `/proc/<pid>/fd/<n>` of a file that has no name any more.
+            guard error.kind == .notFound, let file = openFile(inode), let copy = file.reopened() else { throw error }
+            return copy
+        }
     }
 
     /// Reads from an open file; see ``OpenFile/read(at:count:reply:)``.
@@ -148,10 +189,31 @@ public final class FileTree: Sendable {
         handles.withLock { $0.files.removeValue(forKey: handle) }?.close()
     }
 
-    /// Makes open bodies fail of which the catalog names another version now.
+    /// Has open sessions look which contents are theirs now. Those fail of which the catalog names another version.
     func checkVersions(_ isChanged: (Int64) -> Bool) {
-        let open = handles.withLock { $0.files.values.compactMap { $0 as? BodyFile } }
-        for file in open where isChanged(file.body.id) { file.checkVersion(sources.catalog) }
+        for file in openSessions where isChanged(file.id) { file.follow(sources) }
+    }
+
+    /// Sessions that are open.
+    var openSessions: [SessionFile] {
+        handles.withLock { $0.files.values.compactMap { $0 as? SessionFile } }
+    }
+
+    /// Someone's open file of an inode.
+    private func openFile(_ inode: Inode) -> SessionFile? {
+        guard sources.staging != nil, inode.slotIndex == Int(Inode.Slot.body.rawValue) else { return nil }
+        return openSessions.first { $0.id == inode.row && $0.isWritable }
+            ?? openSessions.first { $0.id == inode.row }
+    }
+
+    /// Closes all files: those that are open for writing become ready to be sent. For the end of the mount, when the
+    /// kernel closes nothing any more.
+    public func closeAll() {
+        let open = handles.withLock { table in
+            defer { table.files = [:] }
+            return Array(table.files.values)
+        }
+        for file in open { file.close() }
     }
 
     /// How many files are open.
@@ -167,7 +229,7 @@ public final class FileTree: Sendable {
             files: UInt64(counts.sessions + counts.indexed))
     }
 
-    private struct HandleTable {
+    struct HandleTable {
         var next: UInt64 = 1
         var files: [UInt64: any OpenFile] = [:]
 

@@ -4,9 +4,14 @@ internal import Platform
 private let bodySuffix = ".fastshot"
 private let indexSuffix = ".meta.json"
 
+/// The name under which a session's index is listed; nil for the name of no session.
+func indexName(ofBody name: String) -> String? {
+    name.hasSuffix(bodySuffix) ? name.dropLast(bodySuffix.utf8.count) + indexSuffix : nil
+}
+
 /// `meta_indexes/`: one small file for every session whose metadata is known.
 struct IndexesDirectory: TreeDirectory {
-    let catalog: Catalog
+    let view: SessionsView
     let changed: Guarded<Timestamp>
 
     func attributes(_ row: Int64) throws(FileSystemError) -> FileAttributes {
@@ -16,8 +21,10 @@ struct IndexesDirectory: TreeDirectory {
     func lookup(_ name: String, in row: Int64) throws(FileSystemError) -> FileAttributes {
         guard name.hasSuffix(indexSuffix) else { throw FileSystemError(.notFound) }
         let fileName = name.dropLast(indexSuffix.utf8.count) + bodySuffix
-        guard let entry = try reading({ () throws(CatalogError) in try catalog.entry(fileName: String(fileName)) }),
-            entry.indexSize > 0
+        guard
+            let entry = try reading({ () throws(CatalogError) in
+                try view.catalog.entry(fileName: String(fileName))
+            }), entry.indexSize > 0, try view.keepsName(entry)
         else { throw FileSystemError(.notFound) }
         return indexAttributes(entry)
     }
@@ -26,9 +33,10 @@ struct IndexesDirectory: TreeDirectory {
         // The longest stem that a file name allows, and the longer suffix.
         var name = [UInt8]()
         name.reserveCapacity(255 + indexSuffix.utf8.count)
+        let hidden = view.withoutIndex
         try reading { () throws(CatalogError) in
-            try catalog.scan(after: Int64(bitPattern: cookie)) { session in
-                guard session.indexSize > 0 else { return true }
+            try view.catalog.scan(after: Int64(bitPattern: cookie)) { session in
+                guard session.indexSize > 0, hidden.isEmpty || !hidden.contains(session.id) else { return true }
                 session.withFileName { bytes in
                     name.removeAll(keepingCapacity: true)
                     bytes.withUnsafeBytes { name.append(contentsOf: $0.dropLast(bodySuffix.utf8.count)) }
@@ -53,16 +61,17 @@ func indexAttributes(_ entry: SessionEntry) -> FileAttributes {
 
 /// A metadata index, `meta_indexes/<stem>.meta.json`, from the catalog.
 struct IndexNode: TreeFile {
-    let catalog: Catalog
+    let view: SessionsView
 
     func attributes(_ row: Int64) throws(FileSystemError) -> FileAttributes {
-        guard let entry = try reading({ () throws(CatalogError) in try catalog.entry(id: row) }), entry.indexSize > 0
+        guard let entry = try reading({ () throws(CatalogError) in try view.catalog.entry(id: row) }),
+            entry.indexSize > 0, try view.keepsName(entry)
         else { throw FileSystemError(.stale) }
         return indexAttributes(entry)
     }
 
     func open(_ row: Int64) throws(FileSystemError) -> any OpenFile {
-        guard let bytes = try reading({ () throws(CatalogError) in try catalog.indexBytes(id: row) }) else {
+        guard let bytes = try reading({ () throws(CatalogError) in try view.catalog.indexBytes(id: row) }) else {
             throw FileSystemError(.notFound)
         }
         return MemoryFile(bytes: bytes, caching: .keep)

@@ -29,10 +29,7 @@ extension FileTree {
         for item in delta.removed {
             let fileName = item.fileName
             stale.append(.name(fileName, in: Inode(slot: .sessions)))
-            if fileName.hasSuffix(".fastshot") {
-                stale.append(
-                    .name(fileName.dropLast(".fastshot".utf8.count) + ".meta.json", in: Inode(slot: .metaIndexes)))
-            }
+            if let index = indexName(ofBody: fileName) { stale.append(.name(index, in: Inode(slot: .metaIndexes))) }
         }
         for id in delta.changed {
             stale.append(.contents(Inode(slot: .body, row: id)))

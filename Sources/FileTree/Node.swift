@@ -16,6 +16,8 @@ public struct FileAttributes: Sendable, Equatable {
     public var modifiedNanoseconds: Int64
     /// The node may change without a notice to the kernel: it must ask again each time.
     public var isDynamic: Bool
+    /// False for a file that is open and has no name any more.
+    public var hasName = true
 
     /// Attributes of a node; by default a read-only regular file that changes only with a notice.
     public init(
@@ -30,9 +32,11 @@ public struct FileAttributes: Sendable, Equatable {
         self.isDynamic = isDynamic
     }
 
-    static func directory(_ slot: Inode.Slot, modified: Timestamp) -> FileAttributes {
+    static func directory(
+        _ slot: Inode.Slot, modified: Timestamp, permissions: UInt16 = 0o555
+    ) -> FileAttributes {
         FileAttributes(
-            inode: Inode(slot: slot), kind: .directory, permissions: 0o555, size: 0,
+            inode: Inode(slot: slot), kind: .directory, permissions: permissions, size: 0,
             modifiedNanoseconds: modified.nanoseconds)
     }
 }
@@ -97,7 +101,7 @@ public protocol OpenFile: Sendable {
     /// Reads up to `count` bytes; fewer only at the end of the file. Never waits: where bytes are still to come, the
     /// reply follows when they have.
     func read(at offset: UInt64, count: Int, reply: @escaping ReadReply)
-    /// Called once, when the last descriptor is closed.
+    /// Called once, when the last descriptor is closed. Of a file that is open for writing it waits for the disk.
     func close()
 }
 

@@ -9,7 +9,14 @@ func errnoValue(_ error: FileSystemError) -> Int32 {
     case .isDirectory: EISDIR
     // The kernel looks the name up again on ESTALE, so a path that was replaced meanwhile still works.
     case .stale: ESTALE
+    case .exists: EEXIST
     case .readOnly: EROFS
+    case .notPermitted: EPERM
+    case .busy: EBUSY
+    // mv and file managers copy and remove instead.
+    case .crossDevice: EXDEV
+    case .tooLarge: EFBIG
+    case .unsupported: EOPNOTSUPP
     case .invalidArgument: EINVAL
     case .nameTooLong: ENAMETOOLONG
     case .noAttribute: ENODATA

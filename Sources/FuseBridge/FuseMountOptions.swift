@@ -10,6 +10,8 @@ public struct FuseMountOptions: Sendable, Equatable {
     public var kernelOptions: [String]
     /// Use kernel passthrough for cached bodies where kernel and rights allow. Default on.
     public var passthrough: Bool
+    /// Nothing can be changed: the kernel refuses it without asking. Default on.
+    public var readOnly: Bool
     /// Threads that serve requests. No call waits, so few are enough. Default 4.
     public var threads: Int
     /// Owner shown for all files.
@@ -20,13 +22,14 @@ public struct FuseMountOptions: Sendable, Equatable {
     /// Options by their parts.
     public init(
         mountpoint: String, source: String, allowOther: Bool = false, kernelOptions: [String] = [],
-        passthrough: Bool = true, threads: Int = 4, uid: UInt32, gid: UInt32
+        passthrough: Bool = true, readOnly: Bool = true, threads: Int = 4, uid: UInt32, gid: UInt32
     ) {
         self.mountpoint = mountpoint
         self.source = source
         self.allowOther = allowOther
         self.kernelOptions = kernelOptions
         self.passthrough = passthrough
+        self.readOnly = readOnly
         self.threads = threads
         self.uid = uid
         self.gid = gid
@@ -36,7 +39,7 @@ public struct FuseMountOptions: Sendable, Equatable {
     var optionString: String {
         let escaped = source.split(separator: "\\", omittingEmptySubsequences: false).joined(separator: "\\\\")
             .split(separator: ",", omittingEmptySubsequences: false).joined(separator: "\\,")
-        var options = ["fsname=\(escaped)", "subtype=sessionfs", "ro", "default_permissions"]
+        var options = ["fsname=\(escaped)", "subtype=sessionfs", readOnly ? "ro" : "rw", "default_permissions"]
         if allowOther { options.append("allow_other") }
         return (options + kernelOptions).joined(separator: ",")
     }

@@ -1,4 +1,5 @@
 internal import CFuse
+internal import Dispatch
 public import FileTree
 internal import Glibc
 public import Platform
@@ -16,13 +17,17 @@ public final class FuseSession: @unchecked Sendable {
     let buffers = BufferPool()
     let listings = Guarded(ListingPolicy())
     let log = Log("fuse")
+    let pending = PendingReplies()
+    private let pool = BlockingPool(name: "fuse.waiting")
+    /// Notices that requests cause, in order.
+    private let notices = DispatchQueue(label: "fuse.notices")
     private let lifecycle = Guarded(Lifecycle())
 
     private struct Lifecycle {
         /// The session may be talked to. False from the moment it is being torn down.
         var alive = true
-        /// Notices under way; teardown waits for none.
-        var notices = 0
+        /// Notices, deferred replies and closes under way; teardown waits for none.
+        var underWay = 0
     }
 
     /// Mounts a tree. Requests wait in the kernel until ``run()``.
@@ -60,14 +65,18 @@ public final class FuseSession: @unchecked Sendable {
         raiseReadAhead()
     }
 
-    /// Serves requests until the filesystem is unmounted, by whomever. Blocks the calling thread.
+    /// Serves requests until the filesystem is unmounted, by whomever. Blocks the calling thread. Afterwards no file of
+    /// the tree is open.
     public func run() {
         let workers = (0..<max(1, options.threads)).map { _ in
             WorkerThread(name: "fuse") { [self] in serve() }
         }
         workers.forEach { $0.join() }
+        pending.interruptAll()
         lifecycle.withLock { $0.alive = false }
-        while lifecycle.withLock({ $0.notices }) > 0 { usleep(1000) }
+        while lifecycle.withLock({ $0.underWay }) > 0 { usleep(1000) }
+        // A RELEASE that the kernel has not sent before the unmount does not come any more.
+        tree.closeAll()
         fuse_session_unmount(session)
         fuse_session_destroy(session)
     }
@@ -94,14 +103,37 @@ public final class FuseSession: @unchecked Sendable {
         try MountTable.unmount(options.mountpoint, lazily: lazily)
     }
 
-    /// Tells the kernel what it may no longer believe. Must not be called from a request's own thread.
-    public func invalidate(_ stale: [Invalidation]) {
-        let usable = lifecycle.withLock { state in
-            if state.alive { state.notices += 1 }
+    /// Begins something that uses the session; false when it is being torn down.
+    func enter() -> Bool {
+        lifecycle.withLock { state in
+            if state.alive { state.underWay += 1 }
             return state.alive
         }
-        guard usable else { return }
-        defer { lifecycle.withLock { $0.notices -= 1 } }
+    }
+
+    /// Ends what ``enter()`` began.
+    func leave() { lifecycle.withLock { $0.underWay -= 1 } }
+
+    /// Runs work that waits for the disk on a thread of its own. Teardown waits for it.
+    func later(_ work: @escaping @Sendable () -> Void) {
+        let isCounted = enter()
+        pool.run { [self] in
+            work()
+            if isCounted { leave() }
+        }
+    }
+
+    /// As ``invalidate(_:)``, soon and in order, from any thread: also from those that answer the kernel, which may
+    /// hold the directory or the page of which it is told until it has its answer.
+    public func invalidateLater(_ stale: [Invalidation]) {
+        if stale.isEmpty { return }
+        notices.async { [self] in invalidate(stale) }
+    }
+
+    /// Tells the kernel what it may no longer believe. Must not be called from a request's own thread.
+    public func invalidate(_ stale: [Invalidation]) {
+        guard enter() else { return }
+        defer { leave() }
         for item in stale {
             // ENOENT means that the kernel does not know the node: nothing to forget.
             switch item {
@@ -111,9 +143,14 @@ public final class FuseSession: @unchecked Sendable {
                 fuse_lowlevel_notify_inval_entry(session, directory.number, name, name.utf8.count)
             case .contents(let inode):
                 fuse_lowlevel_notify_inval_inode(session, inode.number, 0, 0)
+                let node = passthrough.node(inode.number)
+                if node != inode.number { fuse_lowlevel_notify_inval_inode(session, node, 0, 0) }
             case .allContents(let slot, let last):
                 for row in 1...max(1, last) {
-                    fuse_lowlevel_notify_inval_inode(session, Inode(slot: slot, row: row).number, 0, 0)
+                    let number = Inode(slot: slot, row: row).number
+                    fuse_lowlevel_notify_inval_inode(session, number, 0, 0)
+                    let node = passthrough.node(number)
+                    if node != number { fuse_lowlevel_notify_inval_inode(session, node, 0, 0) }
                 }
             }
         }

@@ -17,23 +17,22 @@ func lowLevelOperations() -> fuse_lowlevel_ops {
         withBridge(request) { bridge throws(FileSystemError) in
             let name = try text(name)
             let isStale = bridge.listings.withLock { $0.lookup(in: parent) }
-            // Off this thread: the kernel may hold the directory while it waits for the answer.
-            if isStale { Task.detached { bridge.invalidate([.listing(Inode(number: parent))]) } }
+            if isStale { bridge.invalidateLater([.listing(Inode(number: parent))]) }
             var entry = entryParameters(
-                try bridge.tree.lookup(name, in: Inode(number: parent)), bridge.options)
+                try bridge.tree.lookup(name, in: Inode(number: parent)), bridge)
             fuse_reply_entry(request, &entry)
         }
     }
     table.getattr = { request, inode, _ in
         withBridge(request) { bridge throws(FileSystemError) in
-            let attributes = try bridge.tree.attributes(Inode(number: inode))
+            let attributes = try bridge.tree.attributes(Inode(node: inode))
             var status = status(attributes, bridge.options)
             fuse_reply_attr(request, &status, validity(attributes))
         }
     }
     table.opendir = { request, inode, info in
         withBridge(request) { bridge throws(FileSystemError) in
-            try bridge.tree.openDirectory(Inode(number: inode))
+            try bridge.tree.openDirectory(Inode(node: inode))
             let walker = (info?.pointee.flags ?? 0) & O_NOFOLLOW != 0
             let opened = bridge.listings.withLock { $0.open(inode, treeWalker: walker) }
             info?.pointee.fh = opened.handle
@@ -57,8 +56,12 @@ func lowLevelOperations() -> fuse_lowlevel_ops {
     }
     table.open = { request, inode, info in
         withBridge(request) { bridge throws(FileSystemError) in
-            if let flags = info?.pointee.flags, flags & O_ACCMODE != O_RDONLY { throw FileSystemError(.readOnly) }
-            open(request, inode, info, bridge, try bridge.tree.open(Inode(number: inode)))
+            let flags = info?.pointee.flags ?? 0
+            if flags & O_ACCMODE != O_RDONLY || flags & O_TRUNC != 0 {
+                try openForWriting(request, inode, flags, bridge)
+            } else {
+                try openForReading(request, inode, bridge)
+            }
         }
     }
     table.read = { request, _, size, offset, info in
@@ -69,11 +72,18 @@ func lowLevelOperations() -> fuse_lowlevel_ops {
     }
     table.release = { request, inode, info in
         withBridge(request) { bridge throws(FileSystemError) in
-            if let handle = info?.pointee.fh {
+            guard let handle = info?.pointee.fh else { throw FileSystemError(.invalidArgument) }
+            bridge.passthrough.close(node: inode)
+            if bridge.tree.isOpenForWriting(handle) {
+                bridge.deferred(request) {
+                    bridge.tree.close(handle)
+                } reply: {
+                    fuse_reply_err($0, 0)
+                }
+            } else {
                 bridge.tree.close(handle)
-                bridge.passthrough.close(inode: inode, handle: handle)
+                fuse_reply_err(request, 0)
             }
-            fuse_reply_err(request, 0)
         }
     }
     table.statfs = { request, _ in
@@ -84,25 +94,26 @@ func lowLevelOperations() -> fuse_lowlevel_ops {
     }
     table.getxattr = { request, inode, name, size in
         withBridge(request) { bridge throws(FileSystemError) in
-            let value = try bridge.tree.attribute(try text(name), of: Inode(number: inode))
+            let value = try bridge.tree.attribute(try text(name), of: Inode(node: inode))
             try replyAttribute(request, value, size)
         }
     }
     table.listxattr = { request, inode, size in
         withBridge(request) { bridge throws(FileSystemError) in
-            let names = try bridge.tree.attributeNames(Inode(number: inode))
+            let names = try bridge.tree.attributeNames(Inode(node: inode))
             try replyAttribute(request, names.flatMap { Array($0.utf8) + [0] }, size)
         }
     }
+    addWritingOperations(&table)
     return table
 }
 
-private func bridge(_ userdata: UnsafeMutableRawPointer?) -> FuseSession? {
+func bridge(_ userdata: UnsafeMutableRawPointer?) -> FuseSession? {
     userdata.flatMap { Unmanaged<SessionBox>.fromOpaque($0).takeUnretainedValue().session }
 }
 
 /// Runs a callback's body; what it throws becomes the reply. The body replies exactly once when it does not throw.
-private func withBridge(_ request: fuse_req_t?, _ body: (FuseSession) throws(FileSystemError) -> Void) {
+func withBridge(_ request: fuse_req_t?, _ body: (FuseSession) throws(FileSystemError) -> Void) {
     guard let bridge = bridge(fuse_req_userdata(request)) else {
         fuse_reply_err(request, ENODEV)
         return
@@ -115,7 +126,7 @@ private func withBridge(_ request: fuse_req_t?, _ body: (FuseSession) throws(Fil
 }
 
 /// A name from the kernel. Names that are not UTF-8 exist nowhere in a bucket.
-private func text(_ name: UnsafePointer<CChar>?) throws(FileSystemError) -> String {
+func text(_ name: UnsafePointer<CChar>?) throws(FileSystemError) -> String {
     guard let name, let text = String(validatingCString: name) else { throw FileSystemError(.notFound) }
     return text
 }
@@ -140,12 +151,21 @@ private func configure(_ connection: UnsafeMutablePointer<fuse_conn_info>, _ bri
     connection.pointee.max_background = 4096
     connection.pointee.congestion_threshold = 3072
     connection.pointee.max_readahead = 1 << 20
+    if bridge.tree.isWritable {
+        want(FUSE_CAP_ATOMIC_O_TRUNC, true)
+        want(FUSE_CAP_WRITEBACK_CACHE, false)
+        // Pages go by a notice or by a change of the size. Each write changes the modification time, and with it the
+        // kernel would drop what was just written.
+        want(FUSE_CAP_AUTO_INVAL_DATA, false)
+        want(FUSE_CAP_EXPLICIT_INVAL_DATA, true)
+        connection.pointee.max_write = 1 << 20
+    }
     if bridge.passthrough.wanted { setReplyPatch(.initialize(bridge)) }
 }
 
-private func validity(_ attributes: FileAttributes) -> Double { attributes.isDynamic ? 0 : longValidity }
+func validity(_ attributes: FileAttributes) -> Double { attributes.isDynamic ? 0 : longValidity }
 
-private func status(_ attributes: FileAttributes, _ options: FuseMountOptions) -> stat {
+func status(_ attributes: FileAttributes, _ options: FuseMountOptions) -> stat {
     var result = stat()
     let kind: mode_t =
         switch attributes.kind {
@@ -155,7 +175,7 @@ private func status(_ attributes: FileAttributes, _ options: FuseMountOptions) -
         }
     result.st_ino = ino_t(attributes.inode.number)
     result.st_mode = kind | mode_t(attributes.permissions)
-    result.st_nlink = attributes.kind == .directory ? 2 : 1
+    result.st_nlink = attributes.kind == .directory ? 2 : attributes.hasName ? 1 : 0
     result.st_uid = options.uid
     result.st_gid = options.gid
     result.st_size = off_t(clamping: attributes.size)
@@ -169,11 +189,11 @@ private func status(_ attributes: FileAttributes, _ options: FuseMountOptions) -
     return result
 }
 
-private func entryParameters(_ attributes: FileAttributes, _ options: FuseMountOptions) -> fuse_entry_param {
+func entryParameters(_ attributes: FileAttributes, _ bridge: FuseSession) -> fuse_entry_param {
     var entry = fuse_entry_param()
-    entry.ino = attributes.inode.number
+    entry.ino = bridge.passthrough.node(attributes.inode.number)
     entry.generation = 1
-    entry.attr = status(attributes, options)
+    entry.attr = status(attributes, bridge.options)
     entry.attr_timeout = validity(attributes)
     // A name leads to the same inode for as long as the session is there.
     entry.entry_timeout = longValidity
@@ -190,9 +210,9 @@ private func list(
         var failure: FileSystemError?
         withUnsafeTemporaryAllocation(byteCount: size, alignment: 8) { buffer in
             var page = ListingPage(
-                request: request, buffer: buffer, options: bridge.options, plus: plus, bareLimit: bareLimit)
+                request: request, buffer: buffer, bridge: bridge, plus: plus, bareLimit: bareLimit)
             do throws(FileSystemError) {
-                try bridge.tree.readDirectory(Inode(number: inode), after: UInt64(offset)) {
+                try bridge.tree.readDirectory(Inode(node: inode), after: UInt64(offset)) {
                     page.add($0, $1, next: $2)
                 }
                 if plus {
@@ -210,7 +230,7 @@ private func list(
 private struct ListingPage {
     let request: fuse_req_t?
     let buffer: UnsafeMutableRawBufferPointer
-    let options: FuseMountOptions
+    let bridge: FuseSession
     let plus: Bool
     let bareLimit: Int?
     var used = 0
@@ -232,11 +252,11 @@ private struct ListingPage {
             let text = text.baseAddress?.assumingMemoryBound(to: CChar.self)
             let target = base.map { $0 + used }
             if plus {
-                var entry = entryParameters(attributes, options)
+                var entry = entryParameters(attributes, bridge)
                 if bareLimit != nil { entry.ino = 0 }
                 return fuse_add_direntry_plus(request, target, buffer.count - used, text, &entry, off_t(next))
             }
-            var status = status(attributes, options)
+            var status = status(attributes, bridge.options)
             return fuse_add_direntry(request, target, buffer.count - used, text, &status, off_t(next))
         }
         guard needed <= buffer.count - used else {
@@ -246,37 +266,6 @@ private struct ListingPage {
         used += needed
         entries += 1
         return true
-    }
-}
-
-private func open(
-    _ request: fuse_req_t?, _ inode: fuse_ino_t, _ info: UnsafeMutablePointer<fuse_file_info>?, _ bridge: FuseSession,
-    _ opened: (handle: UInt64, file: any OpenFile)
-) {
-    info?.pointee.fh = opened.handle
-    // Nothing is written, so a close has nothing to report.
-    info?.pointee.noflush = 1
-    var local: FileDescriptor?
-    var route = Passthrough.Route.direct
-    switch opened.file.caching {
-    case .direct: break
-    case .local(let file):
-        local = file
-        fallthrough
-    case .keep:
-        route = bridge.passthrough.open(inode: inode, handle: opened.handle, file: local)
-    }
-    let answer = {
-        if fuse_reply_open(request, info) != 0 { bridge.abandon(opened.handle, inode) }
-    }
-    switch route {
-    case .direct:
-        info?.pointee.direct_io = 1
-        answer()
-    case .pages:
-        info?.pointee.keep_cache = 1
-        answer()
-    case .backing(let id): withReplyPatch(.open(backing: id), answer)
     }
 }
 

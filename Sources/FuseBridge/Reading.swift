@@ -3,55 +3,11 @@ internal import FileTree
 internal import Glibc
 internal import Platform
 
-/// A request that may be answered from any thread. `@unchecked Sendable`: libfuse allows that, and ``PendingRead``
-/// hands the request to one thread only.
-struct RequestReference: @unchecked Sendable {
-    let request: fuse_req_t?
-}
-
-/// A read that may be answered later. It is answered exactly once: by its bytes, or by an interrupt.
-private final class PendingRead: Sendable {
-    private let held: Guarded<RequestReference?>
-
-    init(_ request: fuse_req_t?) { held = Guarded(RequestReference(request: request)) }
-
-    /// The request for whoever comes first; nil for all others.
-    func take() -> RequestReference? {
-        held.withLock { held in
-            let taken = held
-            held = nil
-            return taken
-        }
-    }
-}
-
-/// Reads that are not answered yet, by the token that libfuse gives back on an interrupt. A token instead of a
-/// pointer: an interrupt may come while the answer is on its way and the object already gone.
-private let waiting = Guarded<(next: UInt, reads: [UInt: PendingRead])>((1, [:]))
-
 /// Answers a READ, now or when the bytes have arrived.
 func read(_ request: fuse_req_t?, _ handle: UInt64, _ size: Int, _ offset: off_t, _ bridge: FuseSession) {
-    let pending = PendingRead(request)
-    let token = waiting.withLock { state in
-        let token = state.next
-        state.next += 1
-        state.reads[token] = pending
-        return token
-    }
-    // A signal must be able to end the wait: the kernel cannot take back a request that user space holds, and the
-    // program could not even be killed.
-    fuse_req_interrupt_func(
-        request,
-        { _, data in
-            guard let pending = waiting.withLock({ $0.reads.removeValue(forKey: UInt(bitPattern: data)) }),
-                let taken = pending.take()
-            else { return }
-            fuse_reply_err(taken.request, EINTR)
-        }, UnsafeMutableRawPointer(bitPattern: token))
-    bridge.tree.read(handle, at: UInt64(max(0, offset)), count: size) { [bridge] result in
-        waiting.withLock { _ = $0.reads.removeValue(forKey: token) }
-        guard let taken = pending.take() else { return }
-        bridge.reply(taken.request, result)
+    let pending = bridge.pendingReply(request, interruptible: true)
+    bridge.tree.read(handle, at: UInt64(max(0, offset)), count: size) { result in
+        pending.answer { bridge.reply($0, result) }
     }
 }
 
@@ -95,9 +51,9 @@ extension FuseSession {
     }
 
     /// The kernel gave up on an OPEN before it was answered: nobody will send a RELEASE.
-    func abandon(_ handle: UInt64, _ inode: UInt64) {
-        tree.close(handle)
-        passthrough.close(inode: inode, handle: handle)
+    func abandon(_ handle: UInt64, _ node: UInt64) {
+        later { [self] in tree.close(handle) }
+        passthrough.close(node: node)
     }
 }
 

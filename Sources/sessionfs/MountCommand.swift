@@ -8,8 +8,8 @@ enum MountCommand {
     static let spec = CommandSpec(
         name: "mount", summary: "mount a bucket; returns when the mount answers",
         discussion: """
-            STORE is s3://bucket[/prefix], file:///dir, or the name of a [store "name"] section. The mount is \
-            read-only. Mount options (-o) take the settings of the configuration file, as in -o cache_max=2G, \
+            STORE is s3://bucket[/prefix], file:///dir, or the name of a [store "name"] section. Changes are \
+            kept here and sent to the bucket. Mount options (-o) take the settings of the configuration file, as in -o cache_max=2G, \
             allow_other, and options for the kernel, as nosuid or noatime.
             """,
         positionals: [
@@ -59,11 +59,11 @@ enum MountCommand {
         umask(0o077)
         do throws(MountFailure) {
             let plan = try MountPlan(settings, mountpoint: mountpoint, passthrough: passthrough)
-            try MountDaemon.run(plan, progress: { Background.report($0) }) { entry in
-                Background.report("", .done)
+            return try MountDaemon.run(plan, progress: { Background.report($0) }) { entry, warning in
+                if !warning.isEmpty { Log("mount").warning(warning) }
+                Background.report(warning.isEmpty ? "" : "sessionfs: " + warning, .done)
                 Log("mount").info("mounted", ["store": entry.store, "mountpoint": entry.mountpoint])
             }
-            return .done
         } catch {
             Background.report(error.description, error.exitCode)
             throw error

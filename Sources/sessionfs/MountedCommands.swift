@@ -32,7 +32,7 @@ enum Daemon {
             return .failed
         }
         return switch problem.code {
-        case "unreachable", "temporary", "throttled": .unreachable
+        case "unreachable", "offline", "temporary", "throttled": .unreachable
         case "unauthenticated", "forbidden": .denied
         default: .failed
         }
@@ -87,12 +87,47 @@ enum StatusCommand {
         lines.append(
             "  cache      \(report.cache.bodies) bodies, \(Output.size(report.cache.bytes))\(limit); "
                 + "\(report.cache.hits) hits, \(report.cache.misses) misses")
+        if let queue = report.queue { lines += text(queue) }
+        if report.connection.state != .online { lines.append("  connection " + OfflineCommand.text(report.connection)) }
+        if report.limits != LimitsReport() {
+            lines.append(
+                "  limits     upload \(LimitCommand.text(report.limits.upload)), download "
+                    + LimitCommand.text(report.limits.download))
+        }
+        if let conditions = report.conditions { lines += text(conditions) }
         for operation in report.operations { lines.append("  running    " + OperationsCommand.line(operation)) }
         for notice in report.errors.prefix(5) {
             lines.append(
                 "  error      \(Output.ago(notice.time)): \(Output.plain("\(notice.subject): \(notice.message)"))")
         }
         return lines.joined(separator: "\n") + "\n"
+    }
+}
+
+extension StatusCommand {
+    private static func text(_ queue: QueueSummary) -> [String] {
+        var parts: [String] = []
+        if queue.pending > 0 { parts.append("\(queue.pending) pending (\(Output.size(queue.pendingBytes)))") }
+        if queue.running > 0 { parts.append("\(queue.running) being sent") }
+        if queue.failed > 0 { parts.append("\(queue.failed) failed") }
+        if queue.refused > 0 { parts.append("\(queue.refused) refused") }
+        if queue.local > 0 { parts.append("\(queue.local) local only") }
+        var lines = ["  changes    " + (parts.isEmpty ? "all sent" : parts.joined(separator: ", "))]
+        if let batch = queue.batch { lines.append("  batch      \(batch) is open: changes are held back") }
+        if queue.conflicts > 0 {
+            lines.append("  conflicts  \(queue.conflicts): `sessionfs conflicts list`")
+        }
+        return lines
+    }
+
+    /// What the server does not honour.
+    private static func text(_ conditions: ConditionsReport) -> [String] {
+        var missing: [String] = []
+        if !conditions.ifAbsent { missing.append("new objects") }
+        if !conditions.ifMatch { missing.append("replacing") }
+        if !conditions.deleteIfMatch { missing.append("removing") }
+        guard !missing.isEmpty else { return [] }
+        return ["  store      honours no conditions for \(missing.joined(separator: ", ")): looks before and after"]
     }
 }
 
@@ -124,18 +159,24 @@ enum RefreshCommand {
 /// `sessionfs unmount DIR`.
 enum UnmountCommand {
     static let spec = CommandSpec(
-        name: "unmount", summary: "unmount and clean the cache",
-        discussion: "A mount whose daemon was killed is cleared too.",
+        name: "unmount", summary: "send what is pending, unmount, and clean the cache",
+        discussion: """
+            Ends with 3 when something was not sent, and names it: it is kept, and sent by the next mount. A mount \
+            whose daemon was killed is cleared too.
+            """,
         positionals: [PositionalSpec("DIR", "the mounted directory", kind: .directory)],
         options: [
-            .value("timeout", nil, "S", "seconds to wait for a directory that is in use; default 10"),
+            .value(
+                "timeout", nil, "S",
+                "seconds to send, and to wait for a directory that is in use; default: as long as something moves, and 10"
+            ),
             .flag("keep-cache", nil, "keep downloaded sessions"),
             .flag("purge", nil, "remove downloaded sessions and the catalog"),
         ])
 
     static func run(_ arguments: ParsedArguments) throws(MountFailure) -> ExitCode {
         let directory = arguments.positional("DIR") ?? "."
-        let timeout = try number(arguments.value("timeout"), "--timeout") ?? 10
+        let timeout = try Seconds.read(arguments.value("timeout"), "--timeout")
         if arguments.flag("keep-cache"), arguments.flag("purge") {
             throw MountFailure("--keep-cache and --purge exclude each other", .usage)
         }
@@ -158,8 +199,7 @@ enum UnmountCommand {
         } else if !arguments.flag("quiet"), result.freedBytes > 0 {
             Output.write("unmounted; \(Output.size(result.freedBytes)) of cached sessions removed\n")
         }
-        for item in result.unsent { Output.error("not sent: \(Output.plain(item.name)): \(item.reason)") }
-        return result.unsent.isEmpty ? .done : .unsent
+        return Unsent.report(result.unsent)
     }
 
     /// Nobody answers for the directory: a killed daemon's mount is cleared, anything else is not ours.
@@ -171,14 +211,6 @@ enum UnmountCommand {
             throw MountFailure("\(error)", .denied)
         }
         return .done
-    }
-
-    private static func number(_ text: String?, _ option: String) throws(MountFailure) -> Double? {
-        guard let text else { return nil }
-        guard let value = Double(text), value >= 0, value.isFinite else {
-            throw MountFailure("\(option) takes a number of seconds, not \(text)", .usage)
-        }
-        return value
     }
 }
 

@@ -12,9 +12,10 @@ enum Program {
             .flag("verbose", "v", "log more; twice for everything"),
         ],
         commands: [
-            MountCommand.spec, UnmountCommand.spec, StatusCommand.spec, RefreshCommand.spec, ListCommand.spec,
-            InfoCommand.spec, GetCommand.spec, CheckCommand.spec, CacheCommand.spec, OperationsCommand.spec,
-            DemoCommand.spec, CompletionCommand.spec,
+            MountCommand.spec, UnmountCommand.spec, StatusCommand.spec, RefreshCommand.spec, FlushCommand.spec,
+            ListCommand.spec, InfoCommand.spec, GetCommand.spec, CheckCommand.spec, QueueCommand.spec,
+            ConflictsCommand.spec, OfflineCommand.spec, BatchCommand.spec, LimitCommand.spec, CacheCommand.spec,
+            OperationsCommand.spec, DemoCommand.spec, CompletionCommand.spec,
         ])
 
     /// Runs a command line and returns its exit code.
@@ -55,6 +56,12 @@ enum Program {
         case "unmount": try UnmountCommand.run(arguments)
         case "status": try StatusCommand.run(arguments)
         case "refresh": try RefreshCommand.run(arguments)
+        case "flush": try FlushCommand.run(arguments)
+        case "queue": try QueueCommand.run(arguments)
+        case "conflicts": try ConflictsCommand.run(arguments)
+        case "offline": try OfflineCommand.run(arguments)
+        case "batch": try BatchCommand.run(arguments)
+        case "limit": try LimitCommand.run(arguments)
         case "ls": try ListCommand.run(arguments)
         case "info": try InfoCommand.run(arguments)
         case "get": try GetCommand.run(arguments)

@@ -9,10 +9,22 @@ import SessionFormat
 enum SessionText {
     /// One line of `ls -l`.
     static func line(_ entry: SessionEntry, _ metadata: SessionMetadata?) -> String {
-        let size = String(entry.size)
+        line(entry.size, entry.modified, entry.fileName, metadata)
+    }
+
+    /// One line of `ls -l` for what is not in the bucket yet.
+    static func line(_ report: SessionReport) -> String {
+        let metadata = report.metadata == .null ? nil : SessionMetadata(json: report.metadata)
+        return line(report.size, report.modified, report.name, metadata) + "  (\(report.state))"
+    }
+
+    private static func line(
+        _ bytes: UInt64, _ modified: Timestamp, _ name: String, _ metadata: SessionMetadata?
+    ) -> String {
+        let size = String(bytes)
         var text = String(repeating: " ", count: max(0, 10 - size.utf8.count)) + size
-        text += " " + Output.local(entry.modified)
-        text += " " + Output.plain(entry.fileName)
+        text += " " + Output.local(modified)
+        text += " " + Output.plain(name)
         guard let metadata else { return text }
         text += "  [\(metadata.color)\(metadata.sessionClass.isEmpty ? "" : ", " + Output.plain(metadata.sessionClass))"
         text += ", \(metadata.imageCount) \(metadata.imageCount == 1 ? "image" : "images")]"
@@ -27,12 +39,13 @@ enum SessionText {
 
     static func block(_ report: SessionReport) -> String {
         block(
-            report.name, report.size, report.modified, report.uploaded, report.etag, report.state, report.metadata)
+            report.name, report.size, report.modified, report.uploaded, report.etag, report.state, report.metadata,
+            reason: report.reason)
     }
 
     private static func block(
         _ name: String, _ size: UInt64, _ modified: Timestamp, _ uploaded: Timestamp?, _ etag: String?,
-        _ state: String?, _ metadata: JSONValue
+        _ state: String?, _ metadata: JSONValue, reason: String? = nil
     ) -> String {
         var facts: [(String, String)] = [("file", name), ("size", "\(size) (\(Output.size(size)))")]
         if let text = metadata["name"]?.string { facts.append(("name", text)) }
@@ -47,10 +60,22 @@ enum SessionText {
         if let uploaded { facts.append(("uploaded", Output.local(uploaded))) }
         if let etag { facts.append(("etag", etag)) }
         if let state { facts.append(("state", state)) }
+        if let reason { facts.append(("because", reason)) }
         if metadata == .null { facts.append(("metadata", "not known")) }
         return facts.map { key, value in
             key + String(repeating: " ", count: 13 - key.utf8.count) + Output.plain(value) + "\n"
         }.joined()
+    }
+
+    /// What is not in the bucket yet, in `--json`.
+    static func json(_ report: SessionReport) -> JSONValue {
+        .object([
+            ("name", .string(report.name)), ("id", .integer(report.id)),
+            ("size", .integer(Int64(clamping: report.size))), ("modified", .string(report.modified.iso8601)),
+            ("uploaded", report.uploaded.map { .string($0.iso8601) } ?? .null),
+            ("etag", report.etag.map { .string($0) } ?? .null), ("index", .string("unknown")),
+            ("metadata", report.metadata),
+        ])
     }
 
     /// A session in `--json`.

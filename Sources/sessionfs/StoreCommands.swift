@@ -3,6 +3,7 @@ import Control
 import JSON
 import MountService
 import Platform
+import SessionFormat
 import Sync
 
 /// The STORE argument: a URL, a section's name, or a mounted directory.
@@ -49,9 +50,10 @@ enum ListCommand {
     static func run(_ arguments: ParsedArguments) throws(MountFailure) -> ExitCode {
         let target = arguments.positional("STORE|DIR") ?? "."
         if let mount = try? MountRegistry().find(containing: target) {
-            return try list(try catalog(mount.entry.cacheDirectory), arguments)
+            let catalog = try catalog(mount.entry.cacheDirectory)
+            return try list(Listing(catalog, of: ControlClient(socketPath: mount.entry.socket)), arguments)
         }
-        return try list(try StoreArgument.refreshed(arguments, target).catalog, arguments)
+        return try list(Listing(try StoreArgument.refreshed(arguments, target).catalog), arguments)
     }
 
     private static func catalog(_ cacheDirectory: String) throws(MountFailure) -> Catalog {
@@ -62,37 +64,81 @@ enum ListCommand {
         }
     }
 
-    private static func list(_ catalog: Catalog, _ arguments: ParsedArguments) throws(MountFailure) -> ExitCode {
-        do throws(CatalogError) {
-            var found: [(name: String, id: Int64)] = []
-            try catalog.scan(after: 0) { row in
-                found.append(
-                    (
-                        row.withFileName { bytes in bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) } },
-                        row.id
-                    ))
-                return true
+    private static func list(_ listing: Listing, _ arguments: ParsedArguments) throws(MountFailure) -> ExitCode {
+        let found = try listing.names()
+        if arguments.flag("json") {
+            var rows: [JSONValue] = []
+            for session in found {
+                if let row = try listing.json(session) { rows.append(row) }
             }
-            found.sort { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
-            if arguments.flag("json") {
-                var rows: [JSONValue] = []
-                for session in found {
-                    guard let entry = try catalog.entry(id: session.id) else { continue }
-                    rows.append(SessionText.json(entry, try catalog.metadata(id: entry.id)))
-                }
-                Output.json(.object([("sessions", .array(rows))]))
-            } else if arguments.flag("long") {
-                for session in found {
-                    guard let entry = try catalog.entry(id: session.id) else { continue }
-                    Output.write(SessionText.line(entry, try catalog.metadata(id: entry.id)) + "\n")
-                }
-            } else {
-                Output.write(found.map { Output.plain($0.name) + "\n" }.joined())
+            Output.json(.object([("sessions", .array(rows))]))
+        } else if arguments.flag("long") {
+            for session in found {
+                if let line = try listing.line(session) { Output.write(line + "\n") }
+            }
+        } else {
+            Output.write(found.map { Output.plain($0.name) + "\n" }.joined())
+        }
+        return .done
+    }
+}
+
+/// The names of a catalog, with the pending changes of a mount laid over them.
+private struct Listing {
+    typealias Item = (name: String, id: Int64)
+    private let catalog: Catalog
+    private let client: ControlClient?
+    private let changes: [ChangeReport]
+
+    init(_ catalog: Catalog, of client: ControlClient? = nil) {
+        self.catalog = catalog
+        self.client = client
+        // A mount that refuses changes has none, and says so by refusing the question.
+        changes = (try? client?.queue())?.changes ?? []
+    }
+
+    /// Sorted by bytes.
+    func names() throws(MountFailure) -> [Item] {
+        let wanted = changes.filter { $0.kind != "remove" }
+        let ids = Set(changes.map(\.id))
+        let claimed = Set(wanted.map(\.name))
+        var found: [Item] = wanted.map { ($0.name, $0.id) }
+        do throws(CatalogError) {
+            try catalog.scan(after: 0) { row in
+                guard !ids.contains(row.id) else { return true }
+                let name = row.withFileName { bytes in bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) } }
+                if !claimed.contains(name) { found.append((name, row.id)) }
+                return true
             }
         } catch {
             throw MountFailure("catalog: \(error)")
         }
-        return .done
+        return found.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    }
+
+    func json(_ item: Item) throws(MountFailure) -> JSONValue? {
+        if let report = try pending(item) { return SessionText.json(report) }
+        return try known(item).map { SessionText.json($0, $1) }
+    }
+
+    func line(_ item: Item) throws(MountFailure) -> String? {
+        if let report = try pending(item) { return SessionText.line(report) }
+        return try known(item).map { SessionText.line($0, $1) }
+    }
+
+    /// Nil for what the catalog knows better, or when it has been sent meanwhile.
+    private func pending(_ item: Item) throws(MountFailure) -> SessionReport? {
+        guard let client, changes.contains(where: { $0.id == item.id }) else { return nil }
+        return try Daemon.ask { () throws(ControlError) in try client.session(item.name) }
+    }
+
+    private func known(_ item: Item) throws(MountFailure) -> (SessionEntry, SessionMetadata?)? {
+        do throws(CatalogError) {
+            guard let entry = try catalog.entry(id: item.id) else { return nil }
+            return (entry, try catalog.metadata(id: entry.id))
+        } catch {
+            throw MountFailure("catalog: \(error)")
+        }
     }
 }
 

@@ -20,6 +20,12 @@ struct ControlAPITests {
             lastSuccess: Timestamp(seconds: 1_700_000_001), lastError: "503", lastErrorTime: nil, online: false,
             requests: 9),
         cache: cache,
+        queue: QueueSummary(
+            pending: 4, pendingBytes: 1 << 33, failed: 1, refused: 2, local: 3, conflicts: 5, running: 6, batch: 7),
+        connection: ConnectionReport(
+            state: .offline, since: Timestamp(seconds: 1_700_000_003), reason: "connection refused"),
+        limits: LimitsReport(upload: 2 << 20, download: nil),
+        conditions: ConditionsReport(ifAbsent: true, ifMatch: true, deleteIfMatch: false),
         operations: [
             OperationSnapshot(
                 id: 1, kind: .download, subject: "sessions/a", state: .running, completed: 5, total: 10,
@@ -28,7 +34,8 @@ struct ControlAPITests {
         errors: [ErrorNotice(time: Timestamp(seconds: 0), subject: "a", message: "b")])
     static let session = SessionReport(
         name: "20250101000000_日本.fastshot", id: 7, size: 100, modified: Timestamp(seconds: 5), uploaded: nil,
-        etag: "abc", state: "remote", localBytes: 0, pinned: false, metadata: .object([("name", .string("日本"))]))
+        etag: "abc", state: "failed", reason: "403", localBytes: 0, pinned: false,
+        metadata: .object([("name", .string("日本"))]))
 
     static func handlers(healthy: Bool = true) -> ControlHandlers {
         ControlHandlers(
@@ -47,7 +54,7 @@ struct ControlAPITests {
                     unsent: [UnsentItem(name: request.policy?.rawValue ?? "none", reason: "\(request.timeout ?? -1)")],
                     unmounted: true, freedBytes: 1)
             },
-            session: { $0 == session.name ? session : nil })
+            session: { $0 == session.name ? session : nil }, writing: WritingFixture.handlers)
     }
 
     let scratch: Scratch
@@ -128,6 +135,17 @@ struct ControlAPITests {
         ("POST", "/v1/refresh", .object([("mode", .string("all"))]), 400, "bad_request"),
         ("POST", "/v1/stop", .object([("timeout", .integer(-1))]), 400, "bad_request"),
         ("POST", "/v1/stop", .object([("policy", .integer(1))]), 400, "bad_request"),
+        ("POST", "/v1/flush", .object([("timeout", .integer(-1))]), 400, "bad_request"),
+        ("POST", "/v1/batch", .object([("action", .string("undo"))]), 400, "bad_request"),
+        ("POST", "/v1/batch", .null, 400, "bad_request"),
+        ("POST", "/v1/offline", .object([("offline", .string("yes"))]), 400, "bad_request"),
+        ("POST", "/v1/limits", .object([("upload", .integer(-1))]), 400, "bad_request"),
+        ("POST", "/v1/conflicts/1", .object([("choice", .string("ours"))]), 400, "bad_request"),
+        ("GET", "/v1/conflicts/99", .null, 404, "not_found"),
+        ("GET", "/v1/conflicts/x", .null, 404, "not_found"),
+        ("DELETE", "/v1/queue/none.fastshot", .null, 404, "not_found"),
+        ("DELETE", "/v1/queue", .null, 405, "method_not_allowed"),
+        ("POST", "/v1/queue/retry", .null, 409, "read_only"),
     ])
     func wrongRequestsAreProblems(
         method: String, path: String, body: JSONValue, status: Int, code: String

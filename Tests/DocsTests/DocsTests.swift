@@ -14,7 +14,7 @@ import Testing
             ENOENT: "ENOENT", ENOTDIR: "ENOTDIR", EISDIR: "EISDIR", ESTALE: "ESTALE", EROFS: "EROFS", EINVAL: "EINVAL",
             ENAMETOOLONG: "ENAMETOOLONG", ENODATA: "ENODATA", EOPNOTSUPP: "EOPNOTSUPP", ERANGE: "ERANGE",
             ENETUNREACH: "ENETUNREACH", EACCES: "EACCES", EBADMSG: "EBADMSG", ENOSPC: "ENOSPC", ECANCELED: "ECANCELED",
-            EIO: "EIO",
+            EIO: "EIO", EEXIST: "EEXIST", EPERM: "EPERM", EBUSY: "EBUSY", EXDEV: "EXDEV", EFBIG: "EFBIG",
         ]
         let documented = try Page("docs/semantics.md").text.matches(of: /(?m)^\| `(\w+)` \| `(E[A-Z]+)` \|/)
             .map { "\($0.1) \($0.2)" }

@@ -8,6 +8,8 @@ import Testing
     @Test func everyFailureHasAnErrnoOfItsOwnMeaning() {
         let expected: [FileSystemError.Kind: Int32] = [
             .notFound: ENOENT, .notDirectory: ENOTDIR, .isDirectory: EISDIR, .stale: ESTALE, .readOnly: EROFS,
+            .exists: EEXIST, .notPermitted: EPERM, .busy: EBUSY, .crossDevice: EXDEV, .tooLarge: EFBIG,
+            .unsupported: EOPNOTSUPP,
             .invalidArgument: EINVAL, .nameTooLong: ENAMETOOLONG, .noAttribute: ENODATA,
             .attributesUnsupported: EOPNOTSUPP, .bufferTooSmall: ERANGE, .offline: ENETUNREACH, .denied: EACCES,
             .changed: ESTALE, .corrupt: EBADMSG, .diskFull: ENOSPC, .interrupted: ECANCELED, .inputOutput: EIO,

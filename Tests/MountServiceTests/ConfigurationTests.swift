@@ -2,6 +2,8 @@ import Control
 import Foundation
 import Glibc
 import Platform
+import SessionCache
+import Sync
 import Testing
 
 @testable import MountService
@@ -52,6 +54,9 @@ struct ConfigurationTests {
         #expect(settings.addressing == .auto && settings.verifiesTLS && !settings.anonymous)
         #expect(settings.unmountPolicy == .clean && settings.pollInterval == 10 && settings.cacheLimit == nil)
         #expect(!settings.readOnly && !settings.allowOther && settings.kernelOptions.isEmpty)
+        #expect(settings.conflicts == .manual && settings.conflictKinds.isEmpty && settings.foreign == .refuse)
+        #expect(settings.close == .local && settings.flushTimeout == 60 && settings.offlineReads == .fail)
+        #expect(settings.uploadLimit == nil && settings.downloadLimit == nil)
         #expect(settings.encryptionKey == nil && settings.logLevel == .warning)
         #expect(settings.cacheDirectory == Environment.cacheHome + "/sessionfs/" + settings.storeID)
         #expect(settings.stateDirectory == Environment.stateHome + "/sessionfs/" + settings.storeID)
@@ -81,6 +86,16 @@ struct ConfigurationTests {
             unmount_policy = keep
             poll_interval = 1m
             read_only = yes
+            conflicts = server_preferred
+            conflict_created = Manual
+            conflict-edited = last_write_wins
+            conflict_edited_removed = local_preferred
+            foreign = basic
+            close = cloud
+            flush_timeout = 5m
+            offline_reads = wait
+            limit_upload = 2M
+            limit_download = none
             allow_other = on
             mount_options = noatime,nosuid
             log = debug
@@ -99,6 +114,13 @@ struct ConfigurationTests {
         #expect(settings.stateDirectory == "/tmp/state/" + settings.storeID)
         #expect(settings.cacheLimit == 10 << 30 && settings.unmountPolicy == .keep && settings.pollInterval == 60)
         #expect(settings.readOnly && settings.allowOther && settings.kernelOptions == ["noatime", "nosuid"])
+        #expect(settings.conflicts == .serverPreferred)
+        #expect(
+            settings.conflictKinds == [
+                .created: .manual, .edited: .lastWriteWins, .editedRemoved: .localPreferred,
+            ])
+        #expect(settings.foreign == .basic && settings.close == .cloud && settings.flushTimeout == 300)
+        #expect(settings.offlineReads == .wait && settings.uploadLimit == 2 << 20 && settings.downloadLimit == nil)
         #expect(settings.logLevel == .debug)
         let dumped = "\(settings)" + String(reflecting: settings)
         for secret in ["AKIA", "hush", "token", "demo-key", "pw@"] {
@@ -260,6 +282,26 @@ struct ConfigurationTests {
     @Test func cacheLimitCanBeLifted() throws {
         let file = "[defaults]\ncache_max = 1G\n"
         #expect(try resolve(file, store: "s3://bucket", options: [.cacheLimit: "none"]).settings.cacheLimit == nil)
+    }
+
+    @Test(arguments: [
+        (Setting.conflicts, "sometimes", "none of last_write_wins, server_preferred, local_preferred, manual"),
+        (.conflictRenamed, "x", "conflict_renamed: \"x\" is none of"), (.foreign, "send", "none of refuse, basic"),
+        (.close, "remote", "none of local, cloud"), (.flushTimeout, "-1", "no duration"),
+        (.offlineReads, "never", "none of fail, wait"), (.uploadLimit, "fast", "no rate in bytes per second"),
+        (.downloadLimit, "-2M", "no rate in bytes per second"),
+    ])
+    func wrongValuesOfWritingAreNamed(setting: Setting, text: String, part: String) {
+        let problem = message("", store: "s3://b", options: [setting: text])
+        #expect(problem.contains(part) && problem.contains("--" + setting.optionName), "\(problem)")
+    }
+
+    @Test func mountOptionsSetWriting() throws {
+        let settings = try resolve(
+            "", store: "s3://b", mountOptions: ["conflict_edited=local_preferred,close=cloud,limit_upload=1M,rw"]
+        ).settings
+        #expect(settings.conflictKinds == [.edited: .localPreferred] && settings.close == .cloud)
+        #expect(settings.uploadLimit == 1 << 20 && !settings.readOnly)
     }
 
     @Test func aTokenIsNotMixedWithAnotherLayersKey() throws {

@@ -25,6 +25,16 @@ struct UnitsTests {
         if text != "9999999T" { #expect(Units.seconds(text) == nil) }
     }
 
+    @Test(
+        arguments: [
+            ("2M", 2 << 20), ("2M/s", 2 << 20), ("500KB/S", 500_000), ("0", 0), ("None", 0), ("1.5k", 1536),
+        ] as [(String, UInt64)])
+    func rates(text: String, expected: UInt64) { #expect(Units.rate(text) == expected) }
+
+    @Test(arguments: ["", "fast", "-1", "2M/m", "/s"]) func otherTextsAreNoRates(text: String) {
+        #expect(Units.rate(text) == nil)
+    }
+
     @Test func truthValues() {
         for text in ["yes", "True", "ON", "1"] { #expect(Units.bool(text) == true) }
         for text in ["no", "False", "OFF", "0"] { #expect(Units.bool(text) == false) }

@@ -1,4 +1,5 @@
 import Foundation
+import MountHarness
 import Platform
 import Testing
 
@@ -66,9 +67,9 @@ import Testing
         }
     }
 
-    @Test func nothingCanBeChanged() throws {
+    @Test func nothingCanBeChangedWhereItIsReadOnly() throws {
         try MountWorld.with(.directory, .fixture) { world in
-            try world.mount()
+            try world.mount(["--read-only"])
             let script = """
                 import errno, os, sys
                 top, name = sys.argv[1:]

@@ -1,4 +1,5 @@
 import Foundation
+import MountHarness
 import Platform
 import Testing
 
@@ -33,7 +34,7 @@ import Testing
             #expect(status.value("mountpoint") as? String == world.point)
             #expect(status.value("store") as? String == world.bucket.url)
             #expect(status.value("phase") as? String == "ready")
-            #expect(status.value("read_only") as? Bool == true)
+            #expect(status.value("read_only") as? Bool == false)
             #expect(try status.number("sessions.count") == 37)
             #expect(try status.number("sessions.indexed") == 37)
             #expect(

@@ -1,4 +1,5 @@
 import Foundation
+import MountHarness
 import Platform
 import TestSupport
 import Testing

@@ -1,6 +1,7 @@
 import Digests
 import Foundation
 import JSON
+import MountHarness
 import Platform
 import SessionFormat
 import Testing

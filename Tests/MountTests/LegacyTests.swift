@@ -1,5 +1,6 @@
 import Foundation
 import JSON
+import MountHarness
 import Platform
 import SessionFormat
 import Testing

@@ -1,4 +1,5 @@
 import Foundation
+import MountHarness
 import Platform
 import Testing
 
@@ -68,7 +69,7 @@ private let canSwitchUser =
             #expect(same.status == 0, "\(same.errors)")
         }
         let owners = user.run("stat", ["-c", "%u %a", user.point + "/sessions/" + (try Fixture.names()[0])])
-        #expect(owners.output == "\(canSwitchUser ? nobody : geteuid()) 444\n")
+        #expect(owners.output == "\(canSwitchUser ? nobody : geteuid()) 644\n")
         // Others stay outside, root included.
         if canSwitchUser {
             #expect(Posix.open(user.point + "/sessions") == EACCES)

@@ -1,4 +1,5 @@
 import Foundation
+import MountHarness
 import Platform
 import SessionFormat
 import Testing

@@ -4,14 +4,14 @@
 Commands are lines of JSON on standard input, each answered by one line on standard output; the first line says which
 port it listens on. It ends with its standard input. Commands:
   {"set": {"rtt_ms": 20, "bytes_per_second": 0, "state": "open" | "refusing" | "blackhole"}}
-  {"fault": {"kind": K, "at": N, "times": T, "skip": S, "method": M, "path": P, "status": C, "retry_after": R}}
+  {"fault": {"kind": K, "at": N, "times": T, "skip": S, "method": M, "path": P, "status": C, "code": E, "retry_after": R}}
   {"clear": true}   {"cut": true}   {"statistics": true}   {"reset": true}
 Faults, on the next T requests after S others whose method is M and whose target contains P (both optional):
   drop, reset     closes or resets the connection after N bytes of the response's body
   shorten         only N bytes of the body, and a Content-Length that says so
   corrupt         one wrong bit in byte N of the body
   stall           nothing more after N bytes of the body
-  status          answers C itself, without asking the server
+  status          answers C itself, with S3's error code E, without asking the server
   lose            the server carries the request out, its answer is lost
 """
 import asyncio
@@ -196,7 +196,7 @@ class Connection:
 
     async def refuse(self, fault):
         status = fault.get("status", 503)
-        code = {503: "SlowDown", 500: "InternalError"}.get(status, "Fault")
+        code = fault.get("code") or {503: "SlowDown", 500: "InternalError"}.get(status, "Fault")
         body = f"<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>injected</Message></Error>".encode()
         wait = f"Retry-After: {fault['retry_after']}\r\n" if "retry_after" in fault else ""
         self.writer.write(

@@ -15,8 +15,8 @@ public final class FaultProxy: Sendable {
         case corrupt(at: Int)
         /// Nothing more comes after so many bytes, and the connection stays open.
         case stall(after: Int)
-        /// The server is not asked; the answer has this status, and `Retry-After` in seconds when given.
-        case status(Int, retryAfter: Int? = nil)
+        /// The server is not asked; the answer has this status, `Retry-After` in seconds and S3's error code when given.
+        case status(Int, retryAfter: Int? = nil, code: String? = nil)
         /// The server carries the request out; its answer is lost with the connection.
         case lose
     }
@@ -97,8 +97,9 @@ public final class FaultProxy: Sendable {
             }
         fields["kind"] = kind
         if let place { fields["at"] = place }
-        if case .status(let status, let retryAfter) = fault {
+        if case .status(let status, let retryAfter, let code) = fault {
             fields["status"] = status
+            if let code { fields["code"] = code }
             if let retryAfter { fields["retry_after"] = retryAfter }
         }
         try send(["fault": fields])

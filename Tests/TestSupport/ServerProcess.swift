@@ -5,7 +5,7 @@ internal import Platform
 ///
 /// Its standard input and output are one end of a socket pair, whose other end is close-on-exec: no other child keeps
 /// it open.
-final class ServerProcess: Sendable {
+package final class ServerProcess: Sendable {
     private struct State {
         let process: Process
         var isStopped = false
@@ -17,7 +17,8 @@ final class ServerProcess: Sendable {
     private let state: Guarded<State>
 
     /// Starts a program.
-    init(_ program: String, _ arguments: [String]) throws {
+    /// - Parameter environment: variables beside those of this process.
+    package init(_ program: String, _ arguments: [String], environment: [String: String] = [:]) throws {
         var ends: [Int32] = [-1, -1]
         let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         guard socketpair(AF_UNIX, kind, 0, &ends) == 0 else { throw SystemError.current("socketpair") }
@@ -26,6 +27,7 @@ final class ServerProcess: Sendable {
         let process = Process()
         process.executableURL = URL(filePath: program)
         process.arguments = arguments
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         process.standardInput = other
         process.standardOutput = other
         try process.run()
@@ -37,7 +39,7 @@ final class ServerProcess: Sendable {
     deinit { stop() }
 
     /// Sends a line and takes the answer, one caller at a time.
-    func ask(_ line: String, seconds: Double = 30) throws -> String {
+    package func ask(_ line: String, seconds: Double = 30) throws -> String {
         try state.withLock { state in
             let bytes = Array((line + "\n").utf8)
             guard send(socket.raw, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count else {
@@ -48,12 +50,12 @@ final class ServerProcess: Sendable {
     }
 
     /// The next line of its output.
-    func line(seconds: Double) throws -> String {
+    package func line(seconds: Double) throws -> String {
         try state.withLock { state in try Self.line(socket, &state.pending, name, seconds) }
     }
 
     /// Closes its input and waits for its end.
-    func stop() {
+    package func stop() {
         let process = state.withLock { state -> Process in
             if !state.isStopped { shutdown(socket.raw, Int32(SHUT_WR)) }
             state.isStopped = true

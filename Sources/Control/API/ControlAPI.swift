@@ -1,46 +1,6 @@
 internal import JSON
 public import Operations
 
-/// What the daemon does for the control API. Each may throw a ``ControlProblem``, which becomes the answer.
-public struct ControlHandlers: Sendable {
-    /// Reports steps of long work; false when nobody listens any more.
-    public typealias Progress = @Sendable (ProgressUpdate) -> Void
-
-    /// `GET /v1/status`.
-    public var status: @Sendable () async throws(ControlProblem) -> StatusReport
-    /// `GET /v1/health`.
-    public var health: @Sendable () async throws(ControlProblem) -> HealthReport
-    /// `POST /v1/refresh`.
-    public var refresh: @Sendable (RefreshRequest, @escaping Progress) async throws(ControlProblem) -> RefreshResult
-    /// `GET /v1/cache`.
-    public var cache: @Sendable () async throws(ControlProblem) -> CacheReport
-    /// `POST /v1/cache/clear`.
-    public var clearCache: @Sendable (CacheClearRequest) async throws(ControlProblem) -> CacheClearResult
-    /// Flushes, unmounts and cleans. The daemon ends after its result was sent: see ``ControlServer/stop(grace:)``.
-    public var stop: @Sendable (StopRequest, @escaping Progress) async throws(ControlProblem) -> StopResult
-    /// A session by its file name, with or without `.fastshot`; nil when there is none.
-    public var session: @Sendable (String) async throws(ControlProblem) -> SessionReport?
-
-    /// Handlers by their parts.
-    public init(
-        status: @escaping @Sendable () async throws(ControlProblem) -> StatusReport,
-        health: @escaping @Sendable () async throws(ControlProblem) -> HealthReport,
-        refresh: @escaping @Sendable (RefreshRequest, @escaping Progress) async throws(ControlProblem) -> RefreshResult,
-        cache: @escaping @Sendable () async throws(ControlProblem) -> CacheReport,
-        clearCache: @escaping @Sendable (CacheClearRequest) async throws(ControlProblem) -> CacheClearResult,
-        stop: @escaping @Sendable (StopRequest, @escaping Progress) async throws(ControlProblem) -> StopResult,
-        session: @escaping @Sendable (String) async throws(ControlProblem) -> SessionReport?
-    ) {
-        self.status = status
-        self.health = health
-        self.refresh = refresh
-        self.cache = cache
-        self.clearCache = clearCache
-        self.stop = stop
-        self.session = session
-    }
-}
-
 /// The control API, version 1: the paths that CLI and dashboard share, over the daemon's handlers.
 ///
 /// | method and path | body | answer |
@@ -55,6 +15,17 @@ public struct ControlHandlers: Sendable {
 /// | `POST /v1/cache/clear` | ``CacheClearRequest`` | ``CacheClearResult`` |
 /// | `POST /v1/stop` | ``StopRequest`` | lines of ``WorkEvent`` with ``StopResult`` |
 /// | `GET /v1/sessions/{name}` | - | ``SessionReport`` |
+/// | `POST /v1/flush` | ``FlushRequest`` | lines of ``WorkEvent`` with ``FlushResult`` |
+/// | `GET /v1/queue` | - | ``QueueReport`` |
+/// | `DELETE /v1/queue/{name}` | - | gives up the change of a file name: ``DiscardResult`` |
+/// | `POST /v1/queue/clear` | - | ``DiscardResult`` |
+/// | `POST /v1/queue/retry` | - | tries again what failed or was refused: ``QueueSummary`` |
+/// | `GET /v1/conflicts`, `GET /v1/conflicts?all=true` | - | pending ones, or decided ones too: ``ConflictList`` |
+/// | `GET /v1/conflicts/{id}` | - | ``ConflictReport`` |
+/// | `POST /v1/conflicts/{id}` | ``ResolveRequest`` | ``ConflictReport`` |
+/// | `POST /v1/batch` | ``BatchRequest`` | ``BatchResult`` |
+/// | `POST /v1/offline` | ``OfflineRequest`` | ``ConnectionReport`` |
+/// | `POST /v1/limits` | ``LimitsRequest`` | ``LimitsReport`` |
 public struct ControlAPI: Sendable {
     private let router: Router
 
@@ -86,6 +57,8 @@ public struct ControlAPI: Sendable {
             return .json(report.json)
         }
         Self.addOperations(operations, to: &router)
+        Self.addWriting(handlers.writing, to: &router)
+        Self.addConflicts(handlers.writing, to: &router)
         self.router = router
     }
 
@@ -111,6 +84,51 @@ public struct ControlAPI: Sendable {
                 throw .conflict("operation \(found.id) has ended: \(found.state.rawValue)")
             }
             return .json(try find(captures[0]).json, status: 202)
+        }
+    }
+
+    private static func addWriting(_ handlers: WritingHandlers, to router: inout Router) {
+        router.add("POST", "/v1/flush") { request, _ throws(ControlProblem) in
+            let wish = try FlushRequest(json: request.body ?? .object([]))
+            return work { progress throws(ControlProblem) in try await handlers.flush(wish, progress) }
+        }
+        router.add("GET", "/v1/queue") { _, _ throws(ControlProblem) in .json(try await handlers.queue().json) }
+        router.add("DELETE", "/v1/queue/{name}") { _, captures throws(ControlProblem) in
+            .json(try await handlers.discard(captures[0]).json)
+        }
+        router.add("POST", "/v1/queue/clear") { _, _ throws(ControlProblem) in
+            .json(try await handlers.clearQueue().json)
+        }
+        router.add("POST", "/v1/queue/retry") { _, _ throws(ControlProblem) in .json(try await handlers.retry().json) }
+        router.add("POST", "/v1/batch") { request, _ throws(ControlProblem) in
+            .json(try await handlers.batch(try BatchRequest(json: request.body ?? .object([]))).json)
+        }
+        router.add("POST", "/v1/offline") { request, _ throws(ControlProblem) in
+            .json(try await handlers.offline(try OfflineRequest(json: request.body ?? .object([]))).json)
+        }
+        router.add("POST", "/v1/limits") { request, _ throws(ControlProblem) in
+            .json(try await handlers.limits(try LimitsRequest(json: request.body ?? .object([]))).json)
+        }
+    }
+
+    private static func addConflicts(_ handlers: WritingHandlers, to router: inout Router) {
+        @Sendable func number(_ text: String) throws(ControlProblem) -> Int64 {
+            guard let id = Int64(text) else { throw .notFound("no such conflict: \(text)") }
+            return id
+        }
+        router.add("GET", "/v1/conflicts") { request, _ throws(ControlProblem) in
+            .json(try await handlers.conflicts(request.parameter("all") == "true").json)
+        }
+        router.add("GET", "/v1/conflicts/{id}") { _, captures throws(ControlProblem) in
+            guard let report = try await handlers.conflict(try number(captures[0])) else {
+                throw .notFound("no such conflict: \(captures[0])")
+            }
+            return .json(report.json)
+        }
+        router.add("POST", "/v1/conflicts/{id}") { request, captures throws(ControlProblem) in
+            let id = try number(captures[0])
+            let wish = try ResolveRequest(json: request.body ?? .object([]))
+            return .json(try await handlers.resolve(id, wish).json)
         }
     }
 

@@ -29,6 +29,10 @@ public struct ControlProblem: Error, Sendable, Equatable, CustomStringConvertibl
     public static func conflict(_ message: String) -> ControlProblem {
         ControlProblem(status: 409, code: "conflict", message: message)
     }
+    /// 409 `read_only`: the mount refuses changes, so that nothing is pending.
+    public static func readOnly(_ message: String) -> ControlProblem {
+        ControlProblem(status: 409, code: "read_only", message: message)
+    }
     /// 500 `failed`: the daemon tried and did not succeed.
     public static func failed(_ message: String) -> ControlProblem {
         ControlProblem(status: 500, code: "failed", message: message)

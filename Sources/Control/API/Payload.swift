@@ -29,6 +29,16 @@ extension JSONValue {
         return value
     }
 
+    func optionalSigned(_ key: String) throws(ControlProblem) -> Int64? {
+        try present(key) { _ throws(ControlProblem) in try signed(key) }
+    }
+
+    func optionalObject<Object: Payload>(
+        _ key: String, _ read: (JSONValue) throws(ControlProblem) -> Object
+    ) throws(ControlProblem) -> Object? {
+        try present(key) { value throws(ControlProblem) in try read(value) }
+    }
+
     func count(_ key: String) throws(ControlProblem) -> UInt64 {
         guard let value = self[key]?.integer, value >= 0 else {
             throw .badRequest("\(key): an integer of at least 0 is wanted")
@@ -94,6 +104,7 @@ extension JSONValue {
 /// Values as members of an object, for ``Payload`` writers.
 extension JSONValue {
     static func optional(_ count: UInt64?) -> JSONValue { count.map { JSONValue($0) } ?? .null }
+    static func optional(_ number: Int64?) -> JSONValue { number.map { .integer($0) } ?? .null }
     static func optional(_ time: Timestamp?) -> JSONValue { time.map { .time($0) } ?? .null }
     static func optional(seconds: Double?) -> JSONValue { seconds.map { .seconds($0) } ?? .null }
     static func time(_ value: Timestamp) -> JSONValue { .string(value.iso8601) }

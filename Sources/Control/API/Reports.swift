@@ -65,8 +65,11 @@ public struct SessionReport: Payload {
     public var uploaded: Timestamp?
     /// The version's tag in the store.
     public var etag: String?
-    /// `remote`, `cached`, `downloading` and so on.
+    /// `remote`, `cached`, `downloading N%`; of what is not in the bucket yet `pending`, `uploading N%`, `writing`,
+    /// `local`, `refused`, `failed`, `conflict`.
     public var state: String
+    /// Why it is not in the bucket; nil when there is nothing to say.
+    public var reason: String?
     /// Bytes present locally.
     public var localBytes: UInt64
     /// Whether it is kept by the user's wish.
@@ -77,7 +80,7 @@ public struct SessionReport: Payload {
     /// A report by its parts.
     public init(
         name: String, id: Int64, size: UInt64, modified: Timestamp, uploaded: Timestamp?, etag: String?,
-        state: String, localBytes: UInt64, pinned: Bool, metadata: JSONValue
+        state: String, reason: String? = nil, localBytes: UInt64, pinned: Bool, metadata: JSONValue
     ) {
         self.name = name
         self.id = id
@@ -86,6 +89,7 @@ public struct SessionReport: Payload {
         self.uploaded = uploaded
         self.etag = etag
         self.state = state
+        self.reason = reason
         self.localBytes = localBytes
         self.pinned = pinned
         self.metadata = metadata
@@ -96,7 +100,8 @@ public struct SessionReport: Payload {
         .object([
             ("name", .string(name)), ("id", .integer(id)), ("size", JSONValue(size)), ("modified", .time(modified)),
             ("uploaded", .optional(uploaded)), ("etag", JSONValue(etag)), ("state", .string(state)),
-            ("local_bytes", JSONValue(localBytes)), ("pinned", .bool(pinned)), ("metadata", metadata),
+            ("reason", JSONValue(reason)), ("local_bytes", JSONValue(localBytes)), ("pinned", .bool(pinned)),
+            ("metadata", metadata),
         ])
     }
 
@@ -106,7 +111,8 @@ public struct SessionReport: Payload {
             name: try json.text("name"), id: try json.signed("id"), size: try json.count("size"),
             modified: try json.time("modified"), uploaded: try json.optionalTime("uploaded"),
             etag: try json.optionalText("etag"), state: try json.text("state"),
-            localBytes: try json.count("local_bytes"), pinned: try json.flag("pinned"),
+            reason: try json.optionalText("reason"), localBytes: try json.count("local_bytes"),
+            pinned: try json.flag("pinned"),
             metadata: json["metadata"] ?? .null)
     }
 }

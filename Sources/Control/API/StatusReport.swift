@@ -28,6 +28,14 @@ public struct StatusReport: Payload {
     public var freshness: Freshness
     /// What the cache holds.
     public var cache: CacheReport
+    /// What is not in the bucket yet; nil when the mount refuses changes.
+    public var queue: QueueSummary?
+    /// Whether the store can be reached.
+    public var connection: ConnectionReport
+    /// The most bytes per second.
+    public var limits: LimitsReport
+    /// What the server honours; nil until it was tried.
+    public var conditions: ConditionsReport?
     /// Work that runs now, downloads included.
     public var operations: [OperationSnapshot]
     /// The last errors, newest first.
@@ -37,7 +45,8 @@ public struct StatusReport: Payload {
     public init(
         version: String, pid: Int32, phase: DaemonPhase, mountpoint: String, store: String, readOnly: Bool,
         started: Timestamp, cacheDirectory: String, stateDirectory: String, sessions: SessionCounts,
-        freshness: Freshness, cache: CacheReport, operations: [OperationSnapshot], errors: [ErrorNotice]
+        freshness: Freshness, cache: CacheReport, queue: QueueSummary?, connection: ConnectionReport,
+        limits: LimitsReport, conditions: ConditionsReport?, operations: [OperationSnapshot], errors: [ErrorNotice]
     ) {
         self.version = version
         self.pid = pid
@@ -51,6 +60,10 @@ public struct StatusReport: Payload {
         self.sessions = sessions
         self.freshness = freshness
         self.cache = cache
+        self.queue = queue
+        self.connection = connection
+        self.limits = limits
+        self.conditions = conditions
         self.operations = operations
         self.errors = errors
     }
@@ -62,7 +75,9 @@ public struct StatusReport: Payload {
             ("mountpoint", .string(mountpoint)), ("store", .string(store)), ("read_only", .bool(readOnly)),
             ("started", .time(started)), ("cache_dir", .string(cacheDirectory)),
             ("state_dir", .string(stateDirectory)), ("sessions", sessions.json), ("freshness", freshness.json),
-            ("cache", cache.json), ("operations", .array(operations.map(\.json))),
+            ("cache", cache.json), ("queue", queue?.json ?? .null), ("connection", connection.json),
+            ("limits", limits.json), ("conditions", conditions?.json ?? .null),
+            ("operations", .array(operations.map(\.json))),
             ("errors", .array(errors.map(\.json))),
         ])
     }
@@ -77,6 +92,10 @@ public struct StatusReport: Payload {
             sessions: try SessionCounts(json: json["sessions"] ?? .null),
             freshness: try Freshness(json: json["freshness"] ?? .null),
             cache: try CacheReport(json: json["cache"] ?? .null),
+            queue: try json.optionalObject("queue", QueueSummary.init(json:)),
+            connection: try ConnectionReport(json: json["connection"] ?? .null),
+            limits: try LimitsReport(json: json["limits"] ?? .null),
+            conditions: try json.optionalObject("conditions", ConditionsReport.init(json:)),
             operations: try json.list("operations", OperationSnapshot.init(json:)),
             errors: try json.list("errors", ErrorNotice.init(json:)))
     }

@@ -58,4 +58,57 @@ extension ControlClient {
     ) throws(ControlError) -> StopResult {
         try work("/v1/stop", wish, progress: progress)
     }
+
+    // MARK: Changes and the connection
+
+    /// `POST /v1/flush`: returns when everything that can be sent is sent.
+    public func flush(
+        timeout: Double? = nil, progress: (ProgressUpdate) -> Void = { _ in }
+    ) throws(ControlError) -> FlushResult {
+        try work("/v1/flush", FlushRequest(timeout: timeout), progress: progress)
+    }
+
+    /// `GET /v1/queue`.
+    public func queue() throws(ControlError) -> QueueReport { try request("GET", "/v1/queue") }
+
+    /// `DELETE /v1/queue/{name}`: gives up the change of a file name.
+    public func discard(_ name: String) throws(ControlError) -> DiscardResult {
+        try request("DELETE", "/v1/queue/" + Self.encode(name))
+    }
+
+    /// `POST /v1/queue/clear`.
+    public func clearQueue() throws(ControlError) -> DiscardResult { try request("POST", "/v1/queue/clear") }
+
+    /// `POST /v1/queue/retry`.
+    public func retryQueue() throws(ControlError) -> QueueSummary { try request("POST", "/v1/queue/retry") }
+
+    /// `GET /v1/conflicts`.
+    public func conflicts(includingDecided: Bool = false) throws(ControlError) -> ConflictList {
+        try request("GET", "/v1/conflicts" + (includingDecided ? "?all=true" : ""))
+    }
+
+    /// `GET /v1/conflicts/{id}`.
+    public func conflict(_ id: Int64) throws(ControlError) -> ConflictReport {
+        try request("GET", "/v1/conflicts/\(id)")
+    }
+
+    /// `POST /v1/conflicts/{id}`.
+    public func resolve(_ id: Int64, _ choice: ResolveRequest.Choice) throws(ControlError) -> ConflictReport {
+        try request("POST", "/v1/conflicts/\(id)", body: ResolveRequest(choice))
+    }
+
+    /// `POST /v1/batch`.
+    public func batch(_ action: BatchRequest.Action) throws(ControlError) -> BatchResult {
+        try request("POST", "/v1/batch", body: BatchRequest(action))
+    }
+
+    /// `POST /v1/offline`.
+    public func offline(_ offline: Bool) throws(ControlError) -> ConnectionReport {
+        try request("POST", "/v1/offline", body: OfflineRequest(offline: offline))
+    }
+
+    /// `POST /v1/limits`.
+    public func limits(_ wish: LimitsRequest) throws(ControlError) -> LimitsReport {
+        try request("POST", "/v1/limits", body: wish)
+    }
 }

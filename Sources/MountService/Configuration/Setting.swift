@@ -1,3 +1,5 @@
+internal import SessionCache
+
 /// One thing that can be configured. The raw value is its key in a configuration file; the other spellings follow from
 /// it: `SESSIONFS_CACHE_DIR` in the environment, `--cache-dir` on the command line, `cache_dir=` as a mount option.
 public enum Setting: String, Sendable, CaseIterable {
@@ -39,6 +41,26 @@ public enum Setting: String, Sendable, CaseIterable {
     case pollInterval = "poll_interval"
     /// Whether the mount refuses changes.
     case readOnly = "read_only"
+    /// How conflicts are decided.
+    case conflicts
+    /// The same for one kind of them.
+    case conflictCreated = "conflict_created"
+    case conflictEdited = "conflict_edited"
+    case conflictEditedRemoved = "conflict_edited_removed"
+    case conflictRemovedEdited = "conflict_removed_edited"
+    case conflictRenamed = "conflict_renamed"
+    /// What is done with files that are no FastShot sessions: `refuse` or `basic`.
+    case foreign
+    /// When close(2) of a written file returns: `local` or `cloud`.
+    case close
+    /// How long the daemon sends on after a plain umount or a signal.
+    case flushTimeout = "flush_timeout"
+    /// What opening a session that is not cached does while the store is away: `fail` or `wait`.
+    case offlineReads = "offline_reads"
+    /// The most bytes per second that are sent.
+    case uploadLimit = "limit_upload"
+    /// The most bytes per second that are fetched.
+    case downloadLimit = "limit_download"
     /// Whether other users may use the mount.
     case allowOther = "allow_other"
     /// More options for the mount, as `-o` takes them.
@@ -73,6 +95,19 @@ public enum Setting: String, Sendable, CaseIterable {
 
     /// By key, with dashes taken for underscores.
     public init?(key: String) { self.init(rawValue: String(key.lowercased().map { $0 == "-" ? "_" : $0 })) }
+}
+
+extension ConflictKind {
+    /// The setting that says how conflicts of this kind are decided.
+    var setting: Setting {
+        switch self {
+        case .created: .conflictCreated
+        case .edited: .conflictEdited
+        case .editedRemoved: .conflictEditedRemoved
+        case .removedEdited: .conflictRemovedEdited
+        case .renamed: .conflictRenamed
+        }
+    }
 }
 
 /// A setting's text and where it was written.

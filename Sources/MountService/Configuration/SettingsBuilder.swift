@@ -1,5 +1,7 @@
 internal import Control
 internal import Platform
+internal import SessionCache
+internal import Sync
 
 /// Turns layered texts into typed settings.
 struct SettingsBuilder {
@@ -15,6 +17,9 @@ struct SettingsBuilder {
         let limit = try layers.parsed(.cacheLimit, "no size, such as 500M or 10G, nor \"none\"") { text -> UInt64?? in
             text.lowercased() == "none" ? .some(nil) : Units.size(text).map { $0 }
         }
+        var kinds: [ConflictKind: ConflictStrategy] = [:]
+        for kind in ConflictKind.allCases { kinds[kind] = try layers.word(kind.setting) }
+        let flushTimeout = try layers.parsed(.flushTimeout, "no duration, such as 60s or 5m", Units.seconds)
         let verifies = try layers.bool(.tlsVerify) ?? true
         if !verifies {
             let origin = layers[.tlsVerify]?.origin ?? ""
@@ -32,6 +37,10 @@ struct SettingsBuilder {
             stateDirectory: directory(.stateDirectory, storeID) ?? StoreIdentity.stateDirectory(storeID),
             cacheLimit: limit ?? nil, unmountPolicy: try layers.word(.unmountPolicy) ?? .clean,
             pollInterval: interval ?? 10, readOnly: try layers.bool(.readOnly) ?? false,
+            conflicts: try layers.word(.conflicts) ?? .manual, conflictKinds: kinds,
+            foreign: try layers.word(.foreign) ?? .refuse, close: try layers.word(.close) ?? .local,
+            flushTimeout: flushTimeout ?? 60, offlineReads: try layers.word(.offlineReads) ?? .fail,
+            uploadLimit: try rate(.uploadLimit), downloadLimit: try rate(.downloadLimit),
             allowOther: try layers.bool(.allowOther) ?? false, kernelOptions: kernelOptions,
             logLevel: try logLevel() ?? .warning)
     }
@@ -39,6 +48,11 @@ struct SettingsBuilder {
     /// Whatever sets a directory, each store has a part of its own in it, so that no two stores can mix.
     private func directory(_ setting: Setting, _ storeID: String) -> String? {
         layers.text(setting).map { $0 + "/" + storeID }
+    }
+
+    private func rate(_ setting: Setting) throws(ConfigurationError) -> UInt64? {
+        let rate = try layers.parsed(setting, "no rate in bytes per second, such as 2M, nor \"none\"", Units.rate)
+        return rate == 0 ? nil : rate
     }
 
     private func credentials() throws(ConfigurationError) -> ConfiguredCredentials? {

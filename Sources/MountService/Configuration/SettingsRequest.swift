@@ -1,3 +1,6 @@
+internal import SessionCache
+internal import Sync
+
 /// What a command line says about a store: its URL or name, and settings.
 public struct SettingsRequest: Sendable, Equatable {
     /// A URL, a path, the name of a section, or nil for the desktop client's store.
@@ -54,6 +57,21 @@ public struct SettingsRequest: Sendable, Equatable {
     public static let mountOnlyOptions: [OptionSpec] = [
         .value("options", "o", "OPTIONS", "mount options as of mount(8), separated by commas"),
         .flag("read-only", "r", "refuse changes"),
+        .value(
+            "conflicts", nil, "STRATEGY", "how conflicts are decided; default manual",
+            kind: .words(ConflictStrategy.allCases.map(\.rawValue))),
+        .value(
+            "foreign", nil, "HOW", "what is done with files that are no sessions; default refuse",
+            kind: .words(ForeignContents.allCases.map(\.rawValue))),
+        .value(
+            "close", nil, "WHEN", "when close returns: local (durable here, the default) or cloud (in the bucket)",
+            kind: .words(ClosePolicy.allCases.map(\.rawValue))),
+        .value("flush-timeout", nil, "TIME", "send on for this long after a plain umount or a signal; default 60s"),
+        .value(
+            "offline-reads", nil, "HOW", "what opening a session that is not here does offline; default fail",
+            kind: .words(OfflineReads.allCases.map(\.rawValue))),
+        .value("limit-upload", nil, "RATE", "send at most this many bytes per second, for example 2M"),
+        .value("limit-download", nil, "RATE", "fetch at most this many bytes per second"),
         .flag("allow-other", nil, "let other users use the mount"),
         .value("cache-max", nil, "SIZE", "keep at most this much of bodies, for example 10G"),
         .value(

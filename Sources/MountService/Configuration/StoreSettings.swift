@@ -1,5 +1,7 @@
 public import Control
 public import Platform
+public import SessionCache
+public import Sync
 
 /// How a bucket's name stands in a request to S3.
 public enum Addressing: String, Sendable, CaseIterable {
@@ -9,6 +11,22 @@ public enum Addressing: String, Sendable, CaseIterable {
     case virtual
     /// Virtual for the provider's own servers and names that allow it, path else.
     case auto
+}
+
+/// When close(2) of a written file returns.
+public enum ClosePolicy: String, Sendable, CaseIterable {
+    /// When the bytes are durable on this machine. The default.
+    case local
+    /// When they are in the bucket.
+    case cloud
+}
+
+/// What opening a session that is not cached does while the store is away.
+public enum OfflineReads: String, Sendable, CaseIterable {
+    /// It fails at once. The default.
+    case fail
+    /// It waits for the store.
+    case wait
 }
 
 /// Everything that is configured about one store and its mount, resolved.
@@ -51,6 +69,22 @@ public struct StoreSettings: Sendable, Equatable {
     public var pollInterval: Double
     /// Default false.
     public var readOnly: Bool
+    /// How conflicts are decided. Default ``ConflictStrategy/manual``.
+    public var conflicts: ConflictStrategy
+    /// The same for single kinds.
+    public var conflictKinds: [ConflictKind: ConflictStrategy]
+    /// What is done with files that are no FastShot sessions. Default ``ForeignContents/refuse``.
+    public var foreign: ForeignContents
+    /// When close(2) of a written file returns. Default ``ClosePolicy/local``.
+    public var close: ClosePolicy
+    /// Seconds that the daemon sends on after a plain umount or a signal. Default 60.
+    public var flushTimeout: Double
+    /// Default ``OfflineReads/fail``.
+    public var offlineReads: OfflineReads
+    /// The most bytes per second that are sent; nil is no limit.
+    public var uploadLimit: UInt64?
+    /// The most bytes per second that are fetched; nil is no limit.
+    public var downloadLimit: UInt64?
     /// Default false.
     public var allowOther: Bool
     /// Further options for the kernel and libfuse.

@@ -21,6 +21,13 @@ public enum Units {
         return bytes < 0x1p63 ? UInt64(bytes) : nil
     }
 
+    /// Bytes per second: a size, with or without `/s`; 0 and `none` are no limit and read as 0. Nil for anything else.
+    public static func rate(_ text: String) -> UInt64? {
+        let text = text.lowercased()
+        if text == "none" { return 0 }
+        return size(text.hasSuffix("/s") ? String(text.dropLast(2)) : text)
+    }
+
     /// Seconds: a number, perhaps with a fraction, and `ms`, `s` (the default), `m`, `h` or `d`. Nil for anything else.
     public static func seconds(_ text: String) -> Double? {
         guard let (number, unit) = split(text) else { return nil }

@@ -22,7 +22,8 @@ extension MountDaemon {
                 return CacheClearResult(bodies: UInt64(freed.bodies), bytes: freed.bytes)
             },
             stop: { [self] wish, progress throws(ControlProblem) in try await stop(wish, progress) },
-            session: { [self] name throws(ControlProblem) in try sessionReport(name) })
+            session: { [self] name throws(ControlProblem) in try sessionReport(name) },
+            writing: writingHandlers())
     }
 
     func statusReport() throws(ControlProblem) -> StatusReport {
@@ -37,16 +38,20 @@ extension MountDaemon {
         let refreshed = refresher.status
         return StatusReport(
             version: Version.current, pid: getpid(), phase: phase.withLock { $0 }, mountpoint: plan.mountpoint,
-            store: plan.store.location, readOnly: true, started: started, cacheDirectory: plan.cacheDirectory,
+            store: plan.store.location, readOnly: staging == nil, started: started, cacheDirectory: plan.cacheDirectory,
             stateDirectory: plan.stateDirectory,
             sessions: SessionCounts(
                 count: UInt64(counts.sessions), indexed: UInt64(counts.indexed), bytes: counts.bytes,
                 rejected: UInt64(rejected)),
             freshness: Freshness(
                 lastSuccess: refreshed.lastSuccess, lastError: refreshed.lastError?.description,
-                lastErrorTime: refreshed.lastErrorTime, online: refreshed.isOnline,
+                lastErrorTime: refreshed.lastErrorTime, online: refreshed.isOnline && connectivity.state.isOnline,
                 requests: plan.requests()),
-            cache: cacheReport(), operations: operations.list().filter { $0.state == .running }, errors: errors())
+            cache: cacheReport(), queue: queueSummary(), connection: connectionReport(), limits: limitsReport(),
+            conditions: publisher?.status.conditions.map { support in
+                ConditionsReport(
+                    ifAbsent: support.ifAbsent, ifMatch: support.ifMatch, deleteIfMatch: support.deleteIfMatch)
+            }, operations: operations.list().filter { $0.state == .running }, errors: errors())
     }
 
     /// Errors of the refresh and of ended operations, newest first.
@@ -66,10 +71,19 @@ extension MountDaemon {
         } catch {
             checks.append(HealthCheck(name: "catalog", healthy: false, message: "\(error)"))
         }
-        checks.append(
-            HealthCheck(
-                name: "store", healthy: refreshed.isOnline,
-                message: refreshed.isOnline ? "reachable" : refreshed.lastError?.description ?? "not reached yet"))
+        let connection = connectionReport()
+        let isOnline = refreshed.isOnline && connection.state == .online
+        let reason = connection.reason ?? refreshed.lastError?.description ?? "not reached yet"
+        checks.append(HealthCheck(name: "store", healthy: isOnline, message: isOnline ? "reachable" : reason))
+        if let queue = queueSummary() {
+            let message = "\(queue.pending) pending, \(queue.failed) failed, \(queue.conflicts) conflicts"
+            checks.append(
+                HealthCheck(name: "queue", healthy: queue.failed == 0 && queue.conflicts == 0, message: message))
+        } else {
+            checks.append(
+                HealthCheck(
+                    name: "queue", healthy: plan.readOnly, message: readOnlyWarning ?? "read-only as configured"))
+        }
         return HealthReport(checks: checks)
     }
 
@@ -112,55 +126,6 @@ extension MountDaemon {
         case .poll: .poll
         case .tail: .tail
         case .full: .full
-        }
-    }
-
-    /// Unmounts for `sessionfs unmount`. A busy mount is tried again until the time is up, then stays.
-    private func stop(
-        _ wish: StopRequest, _ progress: @escaping ControlHandlers.Progress
-    ) async throws(ControlProblem) -> StopResult {
-        if let policy = wish.policy { chosenPolicy.withLock { $0 = policy } }
-        phase.withLock { $0 = .draining }
-        let began = Timestamp.monotonic
-        progress(ProgressUpdate(phase: "unmount", message: "unmounting \(plan.mountpoint)"))
-        while unmounted.current == nil {
-            do throws(SystemError) {
-                try MountTable.unmount(plan.mountpoint)
-                break
-            } catch {
-                guard error.code == EBUSY, Timestamp.monotonic.seconds(since: began) < wish.timeout ?? 10 else {
-                    phase.withLock { $0 = .ready }
-                    chosenPolicy.withLock { $0 = plan.unmountPolicy }
-                    throw .conflict("\(plan.mountpoint) is in use: close the files and shells in it (\(error))")
-                }
-                progress(ProgressUpdate(phase: "unmount", message: "\(plan.mountpoint) is in use, trying again"))
-            }
-            try? await Task.sleep(nanoseconds: 100_000_000)
-        }
-        await unmounted.wait()
-        progress(ProgressUpdate(phase: "clean", message: "cleaning the cache"))
-        return StopResult(unsent: [], unmounted: true, freedBytes: await cleaned.wait())
-    }
-
-    private func sessionReport(_ name: String) throws(ControlProblem) -> SessionReport? {
-        do throws(CatalogError) {
-            var found = try catalog.entry(fileName: name)
-            if found == nil { found = try catalog.entry(fileName: name + ".fastshot") }
-            guard let entry = found else { return nil }
-            let state = cache.state(entry.id)
-            let local: UInt64 =
-                switch state {
-                case .remote: 0
-                case .cached: entry.size
-                case .downloading(let done, _): done
-                }
-            return SessionReport(
-                name: entry.fileName, id: entry.id, size: entry.size, modified: entry.modified,
-                uploaded: entry.uploaded, etag: entry.etag, state: state.description, localBytes: local,
-                pinned: try catalog.body(id: entry.id)?.pinned ?? false,
-                metadata: try catalog.metadata(id: entry.id)?.json ?? .null)
-        } catch {
-            throw .failed("catalog: \(error)")
         }
     }
 }

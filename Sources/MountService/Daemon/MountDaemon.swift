@@ -19,37 +19,55 @@ public final class MountDaemon: Sendable {
     let cache: SessionCache
     let operations = OperationRegistry()
     let refresher: Refresher
+    /// Whether the store can be reached.
+    let connectivity = Connectivity()
+    /// What is not in the bucket yet; nil when the mount refuses changes.
+    let staging: Staging?
+    /// Sends what is staged; nil when the mount refuses changes.
+    let publisher: Publisher?
+    let localMetadata: LocalMetadata
     let board = ErrorBoard()
     let phase = Guarded(DaemonPhase.starting)
     /// Opens when the kernel has let go of the mount.
     let unmounted = Gate<Void>()
+    /// Opens with what was not sent when the daemon has stopped sending.
+    let drained = Gate<[Unsent]>()
+    /// Opens when the last flush is to end, whatever is left: another daemon goes on with it.
+    let hurry = Gate<Void>()
     /// Opens with the bytes freed when the cache has been cleaned.
     let cleaned = Gate<UInt64>()
+    /// The longest last flush in seconds.
+    let lastFlush: Guarded<Double>
     let chosenPolicy: Guarded<UnmountPolicy>
     /// The mount's name is gone while files in it are open.
-    private let detached = Atomic<Bool>(false)
-    private let session: FuseSession
+    let detached = Atomic<Bool>(false)
+    /// Signals are waited for; later ones mean something else.
+    let awaitsSignals = Atomic<Bool>(true)
+    let session: FuseSession
     private let tree: FileTree
-    private let log = Log("mount")
+    let log = Log("mount")
 
     /// Runs a mount on the calling thread, which must not be one of Swift's pool, until it is unmounted. The signals of
     /// ``Signals/termination`` must be blocked.
     /// - Parameters:
     ///   - progress: called while a first start, which has no catalog yet, learns which sessions there are.
-    ///   - ready: called once the mount answers.
+    ///   - ready: called once the mount answers, with what the user should know about it; empty as a rule.
+    /// - Returns: ``ExitCode/unsent`` when something was not sent; it stays in the state directory.
     /// - Throws: ``MountFailure`` when the mount does not come about. Afterwards nothing is left mounted.
     public static func run(
-        _ plan: MountPlan, progress: (FirstLook) -> Void, ready: (MountEntry) -> Void
-    ) throws(MountFailure) {
+        _ plan: MountPlan, progress: (FirstLook) -> Void, ready: (MountEntry, _ warning: String) -> Void
+    ) throws(MountFailure) -> ExitCode {
         let registry = MountRegistry()
-        try Mountpoint.prepare(plan.mountpoint, registry: registry, storeDirectory: plan.storeDirectory)
+        try Mountpoint.prepare(plan, registry: registry)
         let daemon = try MountDaemon(plan)
-        try daemon.serve(registry, progress, ready)
+        return try daemon.serve(registry, progress, ready).isEmpty ? .done : .unsent
     }
 
     private init(_ plan: MountPlan) throws(MountFailure) {
         self.plan = plan
         chosenPolicy = Guarded(plan.unmountPolicy)
+        lastFlush = Guarded(plan.flushTimeout)
+        localMetadata = LocalMetadata(key: plan.key)
         let metadataDirectory = plan.cacheDirectory + "/meta_cache"
         do throws(SystemError) {
             try Files.makePrivateDirectory(plan.cacheDirectory)
@@ -63,14 +81,20 @@ public final class MountDaemon: Sendable {
             throw MountFailure("cannot open the catalog in \(metadataDirectory): \(error)")
         }
         // The session comes last and is told of changes by all before it.
-        let publisher = Publisher()
+        let fan = ChangeFan()
         var options = CacheOptions()
         options.maxBytes = plan.cacheLimit
+        options.waitsWhenOffline = plan.offlineReads == .wait
+        let line = connectivity
+        let store = GatedStore(plan.store, line)
+        // The last one asks whether the line is back: without retries, which would be long about it.
+        let bodies = GatedStore(plan.bodies, line)
         do throws(CacheError) {
             // Without the retries of `plan.store`: a download repeats each range itself, from where it broke off.
             cache = try SessionCache(
-                directory: plan.cacheDirectory + "/sessions", catalog: catalog, store: plan.bodies,
-                operations: operations, options: options, onFactsChanged: { publisher.publish($0) })
+                directory: plan.cacheDirectory + "/sessions", catalog: catalog, store: bodies,
+                operations: operations, options: options, connectivity: line, onFactsChanged: { fan.catalogChanged($0) }
+            )
         } catch {
             throw MountFailure(error)
         }
@@ -80,23 +104,39 @@ public final class MountDaemon: Sendable {
         refreshing.tailInterval = max(refreshing.tailInterval, plan.pollInterval)
         refreshing.reconcileInterval = max(refreshing.reconcileInterval, plan.pollInterval)
         refresher = Refresher(
-            store: plan.store, catalog: catalog, cacheDirectory: plan.cacheDirectory, operations: operations,
-            options: refreshing, publish: { publisher.publish($0) })
+            store: store, catalog: catalog, cacheDirectory: plan.cacheDirectory, operations: operations,
+            options: refreshing, publish: { fan.catalogChanged($0) })
+        staging = try Self.openStaging(plan, catalog, cache) { fan.stagingChanged($0) }
+        publisher = staging.map { [operations, connectivity, catalog, cache] staging in
+            Publisher(
+                store: store, staging: staging, catalog: catalog, connectivity: connectivity,
+                operations: operations, stateDirectory: plan.stateDirectory, options: plan.publishing, cache: cache)
+        }
         let status = Guarded<(@Sendable () -> [UInt8])?>(nil)
         tree = FileTree(
             FileTree.Sources(
                 catalog: catalog, cache: cache, overallPath: metadataDirectory + "/overall_meta.json",
-                status: { status.withLock({ $0 })?() ?? [] }))
+                status: { status.withLock({ $0 })?() ?? [] }, staging: staging,
+                uploadPercent: { [publisher] in publisher?.percent(of: $0) },
+                localMetadata: { [staging, localMetadata] id in
+                    staging?.change(id: id).flatMap(localMetadata.metadata)
+                },
+                awaitCloud: plan.close == .cloud
+                    ? Self.cloudWait(staging: staging, publisher: publisher, connectivity: connectivity) : nil))
         do throws(MountError) {
             session = try FuseSession(
                 tree: tree,
                 options: FuseMountOptions(
                     mountpoint: plan.mountpoint, source: plan.store.location, allowOther: plan.allowOther,
-                    kernelOptions: plan.kernelOptions, passthrough: plan.passthrough, uid: getuid(), gid: getgid()))
+                    kernelOptions: plan.kernelOptions, passthrough: plan.passthrough, readOnly: staging == nil,
+                    uid: getuid(), gid: getgid()))
         } catch {
             throw MountFailure(error.description, error.code == EPERM || error.code == EACCES ? .denied : .failed)
         }
-        publisher.connect(cache: cache, tree: tree, session: session)
+        fan.connect(staging: staging, cache: cache, tree: tree, session: session, publisher: publisher)
+        connectivity.observe { [refresher] state in
+            if state.isOnline { refresher.wake() }
+        }
         status.withLock { holder in
             holder = { [weak self] in
                 guard let self, let report = try? self.statusReport() else { return [] }
@@ -112,13 +152,13 @@ public final class MountDaemon: Sendable {
     // MARK: Life
 
     private func serve(
-        _ registry: MountRegistry, _ progress: (FirstLook) -> Void, _ ready: (MountEntry) -> Void
-    ) throws(MountFailure) {
+        _ registry: MountRegistry, _ progress: (FirstLook) -> Void, _ ready: (MountEntry, String) -> Void
+    ) throws(MountFailure) -> [Unsent] {
         let isFirstStart = refresher.status.lastSuccess == nil
         let server = WorkerThread(name: "fuse-loop") { [self] in
             session.run()
             unmounted.open(())
-            Signals.raise(SIGTERM)
+            if awaitsSignals.load(ordering: .acquiring) { Signals.raise(SIGTERM) }
         }
         let refreshing = Task {
             // What is known is shown at once and without a request; the look for news stays out of its way.
@@ -147,11 +187,13 @@ public final class MountDaemon: Sendable {
             control?.stopNow()
             try? session.unmount(lazily: true)
             server.join()
+            staging?.close()
             cache.shutdown()
             throw error
         }
         phase.withLock { $0 = .ready }
-        ready(entry)
+        let publishing = Task { [publisher] in await publisher?.run() ?? () }
+        ready(entry, readOnlyWarning ?? "")
         ServiceNotification.ready("\(plan.store.location) at \(plan.mountpoint)")
         let housekeeping = Task { await keepSmall() }
 
@@ -159,10 +201,15 @@ public final class MountDaemon: Sendable {
         refreshing.cancel()
         housekeeping.cancel()
         if detached.load(ordering: .relaxed) { server.detach() } else { server.join() }
+        let unsent = sendTheRest()
+        end(publishing)
+        staging?.close()
+        drained.open(unsent)
         phase.withLock { $0 = .stopped }
         cleaned.open(clean(registry, entry))
         try? registry.unregister(entry)
         if let control { waitFor { await control.stop() } }
+        return unsent
     }
 
     /// A first start knows nothing: an empty directory would say that there are no sessions. So the command waits until
@@ -229,77 +276,5 @@ public final class MountDaemon: Sendable {
         } catch {
             throw MountFailure("\(error)")
         }
-    }
-
-    /// Returns when the kernel has let go of the mount, or of its name while files are open.
-    private func stopOnSignals() {
-        while unmounted.current == nil {
-            let signal = Signals.wait(for: Signals.termination)
-            guard unmounted.current == nil else { return }
-            log.info("stopping", ["signal": Signals.name(signal)])
-            ServiceNotification.stopping("unmounting \(plan.mountpoint)")
-            phase.withLock { $0 = .draining }
-            do throws(SystemError) {
-                try session.unmount(lazily: false)
-            } catch {
-                // Files are open, and a signal wants an end: the name goes now, the open files with this process.
-                log.warning("\(error); detaching, open files will fail")
-                try? session.unmount(lazily: true)
-                detached.store(true, ordering: .relaxed)
-                return
-            }
-        }
-    }
-
-    /// Cleans the cache as the policy says.
-    /// - Returns: bytes freed.
-    private func clean(_ registry: MountRegistry, _ entry: MountEntry) -> UInt64 {
-        cache.shutdown()
-        waitFor { [cache] in await cache.drain() }
-        defer { catalog.close() }
-        let policy = chosenPolicy.withLock { $0 }
-        // Another mount may live on the same cache; its bodies are not ours to take.
-        let shared = (try? registry.list())?.contains {
-            $0.cacheDirectory == plan.cacheDirectory && $0.mountpoint != plan.mountpoint
-        }
-        guard policy != .keep, shared != true else { return 0 }
-        let freed = cache.clear(keepPinned: policy == .clean).bytes
-        if policy == .purge {
-            catalog.close()
-            try? Files.removeTree(plan.cacheDirectory)
-        }
-        return freed
-    }
-}
-
-/// How far a first start has come with learning which sessions there are.
-public struct FirstLook: Sendable, Equatable {
-    /// The step, in words.
-    public var step: String
-    /// Sessions or requests done, and of how many where that is known.
-    public var completed: UInt64
-    /// Of how many, where known.
-    public var total: UInt64?
-    /// Seconds since it began.
-    public var seconds: Double
-}
-
-/// Carries changes of the catalog to those who hold something of it: the cache and the kernel.
-private final class Publisher: Sendable {
-    private struct Targets {
-        var cache: SessionCache
-        var tree: FileTree
-        var session: FuseSession
-    }
-    private let targets = Guarded<Targets?>(nil)
-
-    func connect(cache: SessionCache, tree: FileTree, session: FuseSession) {
-        targets.withLock { $0 = Targets(cache: cache, tree: tree, session: session) }
-    }
-
-    func publish(_ delta: CatalogDelta) {
-        guard let targets = targets.withLock({ $0 }) else { return }
-        targets.cache.apply(delta)
-        targets.session.invalidate(targets.tree.invalidations(for: delta))
     }
 }

@@ -1,6 +1,7 @@
 public import Control
 public import ObjectStore
-internal import Platform
+public import Platform
+public import Sync
 
 /// Everything that a mount needs, resolved: what the configuration, the environment and the command line came to.
 public struct MountPlan: Sendable {
@@ -8,6 +9,8 @@ public struct MountPlan: Sendable {
     public var store: any ObjectStore
     /// The bucket without the retries, for downloads, which have their own.
     public var bodies: any ObjectStore
+    /// The most bytes per second that pass.
+    public var limits: BandwidthLimits
     /// Requests made to the store so far.
     public var requests: @Sendable () -> UInt64
     /// The directory of a directory store; nil for others.
@@ -22,6 +25,18 @@ public struct MountPlan: Sendable {
     public var cacheLimit: UInt64?
     /// Seconds between two looks at the bucket.
     public var pollInterval: Double
+    /// The mount refuses changes.
+    public var readOnly: Bool
+    /// How changes are sent.
+    public var publishing: PublisherOptions
+    /// When close(2) of a written file returns.
+    public var close: ClosePolicy
+    /// Seconds that the daemon sends on after a plain umount or a signal.
+    public var flushTimeout: Double
+    /// What opening a session that is not cached does while the store is away.
+    public var offlineReads: OfflineReads
+    /// FastShot's key; nil for a bucket without one.
+    public var key: Secret?
     /// What happens to the cache when the mount ends.
     public var unmountPolicy: UnmountPolicy
     /// Other users may enter.
@@ -38,12 +53,23 @@ public struct MountPlan: Sendable {
         store = opened.store
         bodies = opened.unretried
         requests = { opened.requests }
+        limits = opened.limits
         if case .directory(let path) = settings.location { storeDirectory = path }
         self.mountpoint = mountpoint
         cacheDirectory = settings.cacheDirectory
         stateDirectory = settings.stateDirectory
         cacheLimit = settings.cacheLimit
         pollInterval = settings.pollInterval
+        readOnly = settings.readOnly
+        publishing = PublisherOptions()
+        publishing.key = settings.encryptionKey
+        publishing.foreign = settings.foreign
+        publishing.strategy = settings.conflicts
+        publishing.strategies = settings.conflictKinds
+        close = settings.close
+        flushTimeout = settings.flushTimeout
+        offlineReads = settings.offlineReads
+        key = settings.encryptionKey
         unmountPolicy = settings.unmountPolicy
         allowOther = settings.allowOther
         kernelOptions = settings.kernelOptions

@@ -6,12 +6,10 @@ internal import Platform
 /// The checks on a directory before something is mounted there.
 enum Mountpoint {
     /// Makes sure that the directory can be mounted on. What a killed daemon left there is cleared first.
-    /// - Parameter storeDirectory: of a directory store: a mount over it would be its own source.
-    static func prepare(
-        _ mountpoint: String, registry: MountRegistry, storeDirectory: String?
-    ) throws(MountFailure) {
+    static func prepare(_ plan: MountPlan, registry: MountRegistry) throws(MountFailure) {
+        let mountpoint = plan.mountpoint
         try clearStale(mountpoint, registry)
-        awaitPredecessor(mountpoint, registry)
+        awaitPredecessors(plan, registry)
         let status: FileStatus?
         do throws(SystemError) { status = try Files.status(mountpoint) } catch {
             throw MountFailure(error.description, error.code == EACCES ? .denied : .failed)
@@ -20,7 +18,9 @@ enum Mountpoint {
             throw MountFailure("\(mountpoint) does not exist: make the directory first (mkdir -p)")
         }
         guard status.kind == .directory else { throw MountFailure("\(mountpoint) is not a directory") }
-        if let storeDirectory, let root = Files.resolve(storeDirectory), let target = Files.resolve(mountpoint),
+        // A mount over a directory store would be its own source.
+        if let storeDirectory = plan.storeDirectory, let root = Files.resolve(storeDirectory),
+            let target = Files.resolve(mountpoint),
             root == target || root.hasPrefix(target + "/")
         {
             throw MountFailure(
@@ -48,11 +48,26 @@ enum Mountpoint {
         }
     }
 
-    /// `umount` returns before the daemon has cleaned up; its cache and its socket are not to be shared with the next.
-    private static func awaitPredecessor(_ mountpoint: String, _ registry: MountRegistry) {
-        guard let ending = try? registry.find(mountpoint: mountpoint) else { return }
+    /// `umount` returns before the daemon has sent and cleaned; its journal, its cache and its socket are not to be
+    /// shared with the next, which goes on with what is pending.
+    private static func awaitPredecessors(_ plan: MountPlan, _ registry: MountRegistry) {
+        let ending = ((try? registry.list()) ?? []).filter { entry in
+            guard entry.mountpoint == plan.mountpoint || entry.stateDirectory == plan.stateDirectory else {
+                return false
+            }
+            return MountTable.entry(at: entry.mountpoint)?.type != "fuse.sessionfs"
+        }
         let began = Timestamp.monotonic
-        while ending.isAlive, Timestamp.monotonic.seconds(since: began) < patience { usleep(5000) }
+        for entry in ending {
+            // One that is only starting has nothing mounted yet either and answers otherwise.
+            let client = ControlClient(socketPath: entry.socket, timeout: patience)
+            if let status = try? client.status(), status.phase == .draining || status.phase == .stopped {
+                _ = try? client.stop(StopRequest(timeout: 0))
+            } else if entry.mountpoint != plan.mountpoint {
+                continue
+            }
+            while entry.isAlive, Timestamp.monotonic.seconds(since: began) < patience { usleep(5000) }
+        }
     }
 
     /// Seconds that a daemon may take to end after its mount is gone.

@@ -8,15 +8,18 @@ public struct OpenedStore: Sendable {
     public let store: any ObjectStore
     /// The provider's own client, for `sessionfs check`.
     let provider: any ObjectStore
+    /// The most bytes per second that pass.
+    public let limits: BandwidthLimits
     private let metered: MeteredStore
     /// The same without retries.
     public var unretried: any ObjectStore { metered }
 
     /// Makes the client; no request is made.
     public init(_ settings: StoreSettings) throws(MountFailure) {
+        limits = BandwidthLimits(upload: settings.uploadLimit, download: settings.downloadLimit)
         switch settings.location {
-        case .directory(let path): provider = LocalDirectoryStore(directory: path)
-        case .s3: provider = try S3Opening.open(settings)
+        case .directory(let path): provider = LocalDirectoryStore(directory: path, limits: limits)
+        case .s3: provider = try S3Opening.open(settings, limits)
         case .azure, .gcs:
             do throws(ConfigurationError) { try settings.location.requireSupport() } catch {
                 throw MountFailure(error.description, .usage)

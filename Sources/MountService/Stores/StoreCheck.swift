@@ -13,6 +13,7 @@ public enum StoreCheck {
             findings += await s3.diagnose(write: write)
         } else {
             findings.append(await container(view.store.store))
+            if write, findings.last?.level == .ok { findings.append(await conditions(view.store.provider)) }
         }
         guard !findings.contains(where: { $0.level == .error }) else { return findings }
         return findings + (await contents(view))
@@ -41,6 +42,22 @@ public enum StoreCheck {
         } catch {
             let advice = error.kind == .noContainer ? "make the directory, or correct the path" : nil
             return StoreFinding("store", .error, error.description, advice: advice, kind: error.kind)
+        }
+    }
+
+    private static func conditions(_ store: any ObjectStore) async -> StoreFinding {
+        do throws(StoreError) {
+            let support = try await store.probeConditions()
+            var missing: [String] = []
+            if !support.ifAbsent { missing.append("for new objects") }
+            if !support.ifMatch { missing.append("for replacing") }
+            if !support.deleteIfMatch { missing.append("for removing") }
+            guard !missing.isEmpty else { return StoreFinding("conditions", .ok, "all are honoured") }
+            return StoreFinding(
+                "conditions", .warning, "not honoured \(missing.joined(separator: ", "))",
+                advice: "Objects are looked at before and after they are written; avoid writing the same one twice.")
+        } catch {
+            return StoreFinding("conditions", .error, error.description, kind: error.kind)
         }
     }
 

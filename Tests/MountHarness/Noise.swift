@@ -1,9 +1,9 @@
-import Foundation
-import Platform
+internal import Foundation
+internal import Platform
 
 /// Bytes of which no two places are alike.
-enum Noise {
-    static func bytes(_ count: Int) throws -> [UInt8] {
+package enum Noise {
+    package static func bytes(_ count: Int) throws -> [UInt8] {
         var bytes: [UInt8] = []
         let source = try FileDescriptor.open("/dev/urandom")
         while bytes.count < count { bytes += try source.readAvailable(min(1 << 20, count - bytes.count)) }
@@ -11,7 +11,7 @@ enum Noise {
     }
 
     /// Equality at the speed of memory, in a debug build too.
-    static func same(_ left: [UInt8], _ right: [UInt8]) -> Bool {
+    package static func same(_ left: [UInt8], _ right: [UInt8]) -> Bool {
         left.count == right.count && memcmp(left, right, left.count) == 0
     }
 }

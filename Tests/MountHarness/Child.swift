@@ -1,19 +1,19 @@
-import Foundation
-import Platform
-import Testing
+internal import Foundation
+internal import Platform
+package import Testing
 
 /// How a program ended and what it printed.
-struct CommandResult {
+package struct CommandResult {
     /// The exit code, or 128 plus the signal that killed it.
-    var status: Int32
-    var output: String
-    var errors: String
+    package var status: Int32
+    package var output: String
+    package var errors: String
 }
 
 /// A running program with a bound on its life. Its output goes to files: nothing has to be drained, and a daemon that
 /// it leaves behind keeps nothing open.
-final class Child {
-    let pid: Int32
+package final class Child {
+    package let pid: Int32
     private let scratch: String
     private var ended: Int32?
 
@@ -21,7 +21,7 @@ final class Child {
     ///   - program: a path, or a name that is looked up in `PATH`.
     ///   - environment: the whole environment; nil passes this process's on.
     ///   - directory: where it runs; nil is this process's.
-    init(
+    package init(
         _ program: String, _ arguments: [String], environment: [String: String]? = nil, directory: String? = nil
     ) throws {
         scratch = Scratch.path("child")
@@ -47,7 +47,7 @@ final class Child {
     }
 
     /// Whether it has not ended yet.
-    var isRunning: Bool {
+    package var isRunning: Bool {
         if ended != nil { return false }
         var status: Int32 = 0
         guard waitpid(pid, &status, WNOHANG) == pid else { return true }
@@ -56,11 +56,11 @@ final class Child {
     }
 
     /// Sends a signal to the program and what it started.
-    func kill(_ signal: Int32) { Glibc.kill(-pid, signal) }
+    package func kill(_ signal: Int32) { Glibc.kill(-pid, signal) }
 
     /// What it has printed so far.
-    var output: String { text("out") }
-    var errors: String { text("err") }
+    package var output: String { text("out") }
+    package var errors: String { text("err") }
 
     private func text(_ name: String) -> String {
         String(decoding: (try? Files.read(scratch + "/" + name, limit: 1 << 30)) ?? [], as: UTF8.self)
@@ -68,7 +68,7 @@ final class Child {
 
     /// Waits for its end. When that does not come it is killed, and the test fails.
     @discardableResult
-    func wait(seconds: Double = 60, _ location: SourceLocation = #_sourceLocation) -> CommandResult {
+    package func wait(seconds: Double = 60, _ location: SourceLocation = #_sourceLocation) -> CommandResult {
         let began = Timestamp.monotonic
         while isRunning {
             if Timestamp.monotonic.seconds(since: began) > seconds {
@@ -84,10 +84,10 @@ final class Child {
 }
 
 /// Programs beside ours.
-enum Shell {
+package enum Shell {
     /// Runs a program to its end.
     @discardableResult
-    static func run(
+    package static func run(
         _ program: String, _ arguments: [String], environment: [String: String]? = nil, directory: String? = nil,
         seconds: Double = 60, _ location: SourceLocation = #_sourceLocation
     ) -> CommandResult {
@@ -100,7 +100,7 @@ enum Shell {
     }
 
     /// Runs a Python script and returns what it prints; fails the test when the script fails.
-    static func python(
+    package static func python(
         _ script: String, _ arguments: [String] = [], seconds: Double = 60,
         _ location: SourceLocation = #_sourceLocation
     ) throws -> String {
@@ -111,11 +111,11 @@ enum Shell {
 }
 
 /// Names for what a test makes, where this run keeps its temporary files.
-enum Scratch {
+package enum Scratch {
     private static let parent = Files.resolve(Environment.value("TMPDIR") ?? "/tmp") ?? "/tmp"
 
     /// A fresh path; short, for sockets lie below it.
-    static func path(_ what: String) -> String {
+    package static func path(_ what: String) -> String {
         parent + "/sfs-\(what)-" + String(UInt64.random(in: .min ... .max), radix: 36)
     }
 }

@@ -1,0 +1,92 @@
+import Foundation
+import MountHarness
+import Platform
+import Testing
+
+/// Deaths at no step in particular.
+@Suite(.timeLimit(.minutes(4))) struct SuddenDeath {
+    /// What was accepted right before, while it is being sent, in several rounds.
+    @Test(arguments: StoreKind.allCases) func whileSending(_ kind: StoreKind) throws {
+        try MountWorld.with(kind) { world in
+            world.options = ["--key-file", try world.keyFile()]
+            var expected: [String: [UInt8]] = [:]
+            for round in 0..<5 {
+                try world.mount(learnt: round == 0)
+                for number in 0..<6 {
+                    let name = TestSession.fileName(round * 2 + number)
+                    let bytes = TestSession.bytes(round * 10 + number, size: 200_000)
+                    try world.save(name, bytes)
+                    expected[name] = bytes
+                }
+                let gone = TestSession.fileName(round)
+                try world.delete(gone)
+                expected[gone] = nil
+                try world.killDaemon()
+            }
+            try world.mount()
+            #expect(try world.sessions() == expected.keys.sorted())
+            for (name, bytes) in expected { #expect(world.holds(name, bytes), "\(name)") }
+            try world.drain()
+            let bodies = try world.bucket.bodies()
+            #expect(bodies.keys.sorted() == expected.keys.sorted())
+            for (name, bytes) in expected { #expect(Noise.same(bodies[name] ?? [], bytes), "\(name)") }
+            try world.bucket.expectClean()
+            #expect(try world.conflicts(all: true).isEmpty)
+        }
+    }
+
+    /// Files that are open when the daemon dies: what was synchronised is kept, what was never is gone.
+    @Test func openFiles() throws {
+        try MountWorld.with { world in
+            world.options = ["--key-file", try world.keyFile()]
+            try world.mount()
+            let names = (0..<4).map { TestSession.fileName($0) }
+            try world.save(names[0], TestSession.bytes(0))
+            try world.drain()
+            let edited = try OpenedFile(world.body(names[0]), O_RDWR)
+            try edited.write(TestSession.bytes(10), at: 0)
+            let synchronised = try OpenedFile(world.body(names[1]), O_WRONLY | O_CREAT)
+            try synchronised.write(TestSession.bytes(1), at: 0)
+            try synchronised.synchronize()
+            let fresh = try OpenedFile(world.body(names[2]), O_WRONLY | O_CREAT)
+            try fresh.write(TestSession.bytes(2), at: 0)
+            try world.killDaemon()
+            try? edited.close()
+            try? synchronised.close()
+            try? fresh.close()
+            try world.mount()
+            #expect(try world.sessions() == [names[0], names[1]])
+            try world.drain()
+            #expect(try world.bucket.bodies() == [names[0]: TestSession.bytes(0), names[1]: TestSession.bytes(1)])
+            try world.bucket.expectClean()
+        }
+    }
+
+    /// The local cache is thrown away while something waits: the catalog is learnt anew, and what waits is sent.
+    @Test func theCacheIsLost() throws {
+        try MountWorld.with { world in
+            world.options = ["--key-file", try world.keyFile()]
+            try world.mount()
+            let names = (0..<5).map { TestSession.fileName($0) }
+            for number in 0..<3 { try world.save(names[number], TestSession.bytes(number)) }
+            try world.drain()
+            try world.tell("offline", "on")
+            try world.save(names[0], TestSession.bytes(10))
+            try world.delete(names[1])
+            try world.rename(names[2], to: names[3])
+            try world.save(names[4], TestSession.bytes(4))
+            try world.killDaemon()
+            try Files.removeTree(world.cacheDirectory())
+            try world.mount()
+            #expect(try world.sessions() == [names[0], names[3], names[4]])
+            try world.drain()
+            #expect(
+                try world.bucket.bodies() == [
+                    names[0]: TestSession.bytes(10), names[3]: TestSession.bytes(2), names[4]: TestSession.bytes(4),
+                ])
+            try world.bucket.expectClean()
+            #expect(try world.sessions() == [names[0], names[3], names[4]])
+            #expect(try world.conflicts(all: true).isEmpty)
+        }
+    }
+}

@@ -1,0 +1,134 @@
+import Foundation
+import MountHarness
+import Platform
+import Testing
+
+/// Many files at once: what they cost, and what is held back on request.
+@Suite(.timeLimit(.minutes(4))) struct BatchTests {
+    /// How often the overall file was written.
+    private func overallWrites(_ world: MountWorld) throws -> Int {
+        let proxy = try #require(world.bucket.proxy)
+        return try proxy.statistics().requests.filter { $0.hasPrefix("PUT ") && $0.contains("overall_meta.json") }.count
+    }
+
+    /// A committed batch of 40 sessions writes the overall file once, and each body and index once.
+    @Test func aBatchCostsOneUpdate() throws {
+        try MountWorld.with(.ministack, proxied: true) { world in
+            world.options = ["--key-file", try world.keyFile(), "-o", "poll_interval=1h"]
+            try world.mount()
+            try world.save(TestSession.fileName(0), TestSession.bytes(0))
+            try world.drain()
+            try world.bucket.proxy?.resetStatistics()
+            try world.tell("batch", "begin")
+            for number in 1...40 { try world.save(TestSession.fileName(number), TestSession.bytes(number)) }
+            #expect(try world.bucket.names() == [TestSession.fileName(0)])
+            #expect(try world.queue().allSatisfy { $0.state == "held" })
+            #expect(try world.sessions().count == 41)
+            #expect(try world.json(["batch", "commit", world.point])["changes"] as? Int == 40)
+            try world.drain()
+            let requests = try #require(world.bucket.proxy).statistics().requests
+            #expect(try overallWrites(world) == 1, "\(requests)")
+            let puts = requests.filter { $0.hasPrefix("PUT ") }
+            #expect(puts.filter { $0.contains("/sessions/") }.count == 40)
+            #expect(puts.filter { $0.contains("/meta_indexes/") }.count == 40)
+            #expect(try world.bucket.names().count == 41)
+            try world.bucket.expectClean()
+        }
+    }
+
+    /// A batch is kept over a crash, and what is given up is as it was before.
+    @Test func cancelUndoesTheBatch() throws {
+        try MountWorld.with { world in
+            world.options = ["--key-file", try world.keyFile()]
+            try world.mount()
+            for number in 0..<4 { try world.save(TestSession.fileName(number), TestSession.bytes(number)) }
+            try world.drain()
+            try world.tell("batch", "begin")
+            try world.save(TestSession.fileName(0), TestSession.bytes(10))
+            try world.delete(TestSession.fileName(1))
+            try world.rename(TestSession.fileName(2), to: TestSession.fileName(5))
+            try world.save(TestSession.fileName(6), TestSession.bytes(6))
+            #expect(world.run(["batch", "begin", world.point]).status == 1)
+            try world.killDaemon()
+            try world.mount()
+            #expect(try world.sessions() == [0, 3, 5, 6].map { TestSession.fileName($0) })
+            #expect(try world.queue().filter { $0.state == "held" }.count == 4)
+            // What is in a batch is not in the way of an end: it stays for the next mount.
+            try world.tell("batch", "cancel")
+            #expect(try world.sessions() == (0..<4).map { TestSession.fileName($0) })
+            for number in 0..<4 { #expect(world.holds(TestSession.fileName(number), TestSession.bytes(number))) }
+            try world.drain()
+            #expect(try world.bucket.names() == (0..<4).map { TestSession.fileName($0) })
+            try world.bucket.expectClean()
+            #expect(world.run(["batch", "commit", world.point]).status == 1)
+        }
+    }
+
+    /// Two hundred files copied in, as a file manager does: all there, with far fewer updates than files.
+    @Test(arguments: StoreKind.remote) func manyFiles(_ kind: StoreKind) throws {
+        try MountWorld.with(kind, proxied: true) { world in
+            world.options = ["--key-file", try world.keyFile(), "-o", "poll_interval=1h"]
+            try world.mount()
+            let source = world.root + "/source"
+            try Files.makePrivateDirectory(source)
+            for number in 0..<200 {
+                try Posix.save(source + "/" + TestSession.fileName(number), TestSession.bytes(number))
+            }
+            let copied = Shell.run("cp", ["-r", source + "/.", world.point + "/sessions"], seconds: 120)
+            #expect(copied.status == 0, "\(copied.errors)")
+            try world.drain()
+            #expect(try world.bucket.names().count == 200)
+            #expect(try overallWrites(world) < 50)
+            try world.bucket.expectClean()
+        }
+    }
+
+    /// Removals come in numbers, too.
+    @Test func manyRemovals() throws {
+        try MountWorld.with(.ministack, .fixture, proxied: true) { world in
+            world.options = ["--key-file", try world.keyFile(), "-o", "poll_interval=1h"]
+            try world.mount()
+            #expect(Shell.run("sh", ["-c", "rm \"$0\"/sessions/*", world.point]).status == 0)
+            #expect(try world.sessions().isEmpty)
+            try world.drain()
+            #expect(try world.bucket.keys() == ["overall_meta.json"])
+            #expect(try overallWrites(world) < 20)
+            try world.bucket.expectClean()
+        }
+    }
+
+    /// What waits can be taken off the queue by its name: an edit is undone, a new file goes.
+    @Test func theQueueCanBeEdited() throws {
+        try MountWorld.with { world in
+            world.options = ["--key-file", try world.keyFile()]
+            try world.mount()
+            let names = (0..<4).map { TestSession.fileName($0) }
+            try world.save(names[0], TestSession.bytes(0))
+            try world.drain()
+            try world.tell("offline", "on")
+            try world.save(names[0], TestSession.bytes(10))
+            try world.save(names[1], TestSession.bytes(1))
+            try world.save(names[2], TestSession.bytes(2))
+            let queue = try world.queue()
+            #expect(queue.map(\.name) == [names[0], names[1], names[2]])
+            #expect(queue.map(\.kind) == ["edit", "create", "create"])
+            #expect(world.run(["queue", "remove", world.point, names[1]]).status == 0)
+            #expect(world.run(["queue", "remove", world.point, names[3]]).status == 1)
+            #expect(try world.sessions() == [names[0], names[2]])
+            #expect(world.run(["queue", "remove", world.point, names[0]]).status == 0)
+            try world.tell("offline", "off")
+            try world.drain()
+            #expect(try world.bucket.bodies() == [names[0]: TestSession.bytes(0), names[2]: TestSession.bytes(2)])
+            #expect(world.holds(names[0], TestSession.bytes(0)))
+            try world.tell("offline", "on")
+            try world.delete(names[0])
+            try world.save(names[3], TestSession.bytes(3))
+            try world.tell("queue", "clear")
+            #expect(try world.queue().isEmpty)
+            #expect(try world.sessions() == [names[0], names[2]])
+            try world.tell("offline", "off")
+            try world.drain()
+            try world.bucket.expectClean()
+        }
+    }
+}
