@@ -59,9 +59,7 @@ public final class Catalog: Sendable {
             try Files.makePrivateDirectory(directory)
         } catch { throw CatalogError(error) }
         let catalog = Catalog(directory: directory)
-        do throws(CatalogError) {
-            try catalog.write { _ throws(CatalogError) in }
-        } catch  where error.kind == .corrupt {
+        do throws(CatalogError) { try catalog.takeRevision() } catch  where error.kind == .corrupt {
             // `write` has put a fresh database in place; only a second failure is one.
             try catalog.takeRevision()
         }

@@ -114,11 +114,7 @@ extension SessionCache {
     /// nobody reads them.
     public func apply(_ delta: CatalogDelta) {
         if delta.reset {
-            let stale = state.withLock { state in
-                defer { state.downloads = [:] }
-                return Array(state.downloads.values)
-            }
-            for download in stale { download.end(CacheError(.interrupted, "the catalog was made anew")) }
+            followReset()
             lanes.disk { self.tidy() }
         }
         for item in delta.removed {
@@ -132,6 +128,30 @@ extension SessionCache {
             guard let entry = try? catalog.entry(id: id), let body = try? catalog.body(id: id) else { continue }
             if !body.isCurrent(for: entry) { discard(id) }
         }
+    }
+
+    /// The catalog was made anew, so that ids mean other sessions now; or another process has changed it, which
+    /// concerns only downloads of what is gone.
+    private func followReset() {
+        let generation = catalog.generation
+        let (isAnew, downloads) = state.withLock { state in
+            let isAnew = state.generation != generation
+            state.generation = generation
+            defer { if isAnew { state.downloads = [:] } }
+            return (isAnew, Array(state.downloads.values))
+        }
+        for download in downloads {
+            if isAnew {
+                download.end(CacheError(.interrupted, "the catalog was made anew"))
+            } else if isGone(download.id) {
+                download.end(CacheError(.notFound, "\(download.fileName): removed from the store"))
+            }
+        }
+    }
+
+    /// Whether the catalog is sure not to hold a session.
+    private func isGone(_ id: Int64) -> Bool {
+        do throws(CatalogError) { return try catalog.entry(id: id) == nil } catch { return false }
     }
 
     private func discard(_ id: Int64) {

@@ -28,6 +28,8 @@ public final class SessionCache: Sendable {
         /// Bodies that are open keep the cache above its limit.
         var isOverLimit = false
         var isShutDown = false
+        /// ``Catalog/generation`` that the ids here are of.
+        var generation = 0
         var statistics = CacheStatistics()
     }
 
@@ -62,6 +64,8 @@ public final class SessionCache: Sendable {
         self.options = options
         self.connectivity = connectivity
         self.onFactsChanged = onFactsChanged
+        let generation = catalog.generation
+        state.withLock { $0.generation = generation }
         connectivity?.observe { [weak self] _ in self?.connectivityChanged() }
         lanes.disk { [weak self] in self?.tidy() }
     }
