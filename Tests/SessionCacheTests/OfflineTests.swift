@@ -117,19 +117,21 @@ private let mebibyte = 1 << 20
 
     // MARK: The plan
 
-    private func plan(waits: Bool = false) -> DownloadPlan {
+    private func plan(waits: Bool = false) -> (DownloadPlan, ticket: UInt64) {
+        let ticket: UInt64
         var policy = DownloadPlan.Policy()
         policy.followsConnectivity = true
         policy.offlineLimit = 3
         policy.waitsWhenOffline = waits
         var plan = makePlan(size: mib, policy: policy)
-        _ = plan.prepared(now: start)
+        ticket = plan.prepared(now: start).fetches.first?.ticket ?? .max
         _ = plan.read(id: 1, reader: 1, offset: 500_000, count: 10, now: start)
-        return plan
+        return (plan, ticket)
     }
 
     @Test func theDownloadFailsAfterItsPatience() {
-        var plan = plan()
+        let (begun, _) = plan()
+        var plan = begun
         let away = start.advanced(by: 1)
         #expect(plan.line(isThere: false, now: away).wakes == [3])
         #expect(plan.line(isThere: false, now: away.advanced(by: 1)).isEmpty)
@@ -140,27 +142,30 @@ private let mebibyte = 1 << 20
     }
 
     @Test func bytesThatStillComeKeepItAlive() {
-        var plan = plan()
-        _ = plan.began(0, info(size: mib), at: 0, now: start)
+        let (begun, ticket) = plan()
+        var plan = begun
+        _ = plan.began(ticket, info(size: mib), at: 0, now: start)
         _ = plan.line(isThere: false, now: start)
-        plan.deliver(0, 0..<1000, now: start.advanced(by: 2))
+        plan.deliver(ticket, 0..<1000, now: start.advanced(by: 2))
         #expect(plan.tick(now: start.advanced(by: 4)).end == nil)
         #expect(plan.tick(now: start.advanced(by: 5)).end == .offline)
     }
 
     @Test func aRequestThatWasNotMadeIsRepeatedWhenTheStoreIsBack() {
-        var plan = plan()
+        let (begun, ticket) = plan()
+        var plan = begun
         _ = plan.line(isThere: false, now: start)
-        #expect(plan.ended(0, StoreError(.offline, message: "away"), now: start).end == nil)
+        #expect(plan.ended(ticket, StoreError(.offline, message: "away"), now: start).end == nil)
         let actions = plan.line(isThere: true, now: start)
         #expect(actions.fetches.map(\.range) == [0..<mib])
         #expect(plan.line(isThere: true, now: start).isEmpty)
     }
 
     @Test func onePatientWithTheLineIsNotStalled() {
-        var plan = plan(waits: true)
+        let (begun, ticket) = plan(waits: true)
+        var plan = begun
         _ = plan.line(isThere: false, now: start)
-        #expect(plan.ended(0, StoreError(.offline, message: "away"), now: start).end == nil)
+        #expect(plan.ended(ticket, StoreError(.offline, message: "away"), now: start).end == nil)
         let late = start.advanced(by: 3600)
         #expect(plan.tick(now: late).end == nil)
         #expect(plan.line(isThere: true, now: late).end == nil)
@@ -169,7 +174,7 @@ private let mebibyte = 1 << 20
 
     @Test func withoutNewsOfTheLineARequestThatIsNotMadeIsTheEnd() {
         var plan = makePlan(size: mib)
-        _ = plan.prepared(now: start)
-        #expect(plan.ended(0, StoreError(.offline, message: "away"), now: start).end == .offline)
+        let ticket = plan.prepared(now: start).fetches.first?.ticket ?? .max
+        #expect(plan.ended(ticket, StoreError(.offline, message: "away"), now: start).end == .offline)
     }
 }
