@@ -61,7 +61,7 @@ public final class FuseSession: @unchecked Sendable {
             fuse_session_destroy(made)
             throw MountError("cannot mount at \(options.mountpoint): \(SystemError.message(for: code))", code: code)
         }
-        if passthrough.wanted { installPassthroughIO(made, passthrough) }
+        if passthrough.wanted || tree.isWritable { installPassthroughIO(made, passthrough) }
         raiseReadAhead()
     }
 

@@ -160,7 +160,7 @@ private func configure(_ connection: UnsafeMutablePointer<fuse_conn_info>, _ bri
         want(FUSE_CAP_EXPLICIT_INVAL_DATA, true)
         connection.pointee.max_write = 1 << 20
     }
-    if bridge.passthrough.wanted { setReplyPatch(.initialize(bridge)) }
+    if bridge.passthrough.wanted || bridge.tree.isWritable { setReplyPatch(.initialize(bridge)) }
 }
 
 func validity(_ attributes: FileAttributes) -> Double { attributes.isDynamic ? 0 : longValidity }

@@ -249,10 +249,12 @@ private func complete(_ body: UnsafeMutableRawPointer, _ length: Int, with patch
         reply.pointee.backing_id = backing
     case .initialize(let session):
         let kernel = offered.withLock { $0 }
-        guard length >= MemoryLayout<sfs_fuse_init_out>.size,
-            kernel.flags2 & SFS_FUSE_PASSTHROUGH_FLAGS2 != 0
-        else { return }
+        guard length >= MemoryLayout<sfs_fuse_init_out>.size else { return }
         let reply = body.assumingMemoryBound(to: sfs_fuse_init_out.self)
+        // No file has bits or capabilities that a write would have to take away. Without this promise the kernel asks
+        // for the attribute of the capabilities before every write.
+        if session.tree.isWritable { reply.pointee.flags |= kernel.flags & SFS_FUSE_HANDLE_KILLPRIV_V2 }
+        guard session.passthrough.wanted, kernel.flags2 & SFS_FUSE_PASSTHROUGH_FLAGS2 != 0 else { return }
         reply.pointee.flags |= SFS_FUSE_INIT_EXT
         reply.pointee.flags2 |= SFS_FUSE_PASSTHROUGH_FLAGS2
         reply.pointee.max_stack_depth = 1
