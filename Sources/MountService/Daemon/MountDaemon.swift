@@ -26,6 +26,8 @@ public final class MountDaemon: Sendable {
     /// Sends what is staged; nil when the mount refuses changes.
     let publisher: Publisher?
     let localMetadata: LocalMetadata
+    /// Where the control API waits for the disk.
+    let pool = BlockingPool(name: "sessionfs.control")
     let board = ErrorBoard()
     let phase = Guarded(DaemonPhase.starting)
     /// Opens when the kernel has let go of the mount.
