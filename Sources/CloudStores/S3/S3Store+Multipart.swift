@@ -69,7 +69,7 @@ extension S3Store: MultipartStore {
             call.payloadHash = SHA256.hex(body)
             call.headers = [("Content-Type", "application/xml")]
             call.patience = Self.patience
-            let response = try await conditional(call, condition)
+            let response = try await completing(call, condition, key)
             try Self.checkBody(response, key)
             let document = try S3Document(response.body, root: "CompleteMultipartUploadResult", items: [])
             let tag = S3ObjectFacts.tag(document.fields["ETag"]) ?? wanted
@@ -117,6 +117,20 @@ extension S3Store: MultipartStore {
             else { return uploads }
             markers = [("key-marker", key), ("upload-id-marker", page.fields["NextUploadIdMarker"] ?? "")]
         }
+    }
+
+    /// OpenStack Swift compares `If-Match` with something else than the object, and refuses every tag: the object's own is
+    /// looked up once more then.
+    private func completing(
+        _ call: Call, _ condition: WriteCondition, _ key: String
+    ) async throws(StoreError) -> HTTPResponse {
+        do throws(StoreError) { return try await conditional(call, condition) } catch
+            where error.kind == .precondition
+        {
+            guard case .ifMatch = condition else { throw error }
+        }
+        try await require(condition, key)
+        return try await perform(call)
     }
 
     private func present(_ key: String) async throws(StoreError) -> ObjectInfo? {
