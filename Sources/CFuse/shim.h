@@ -1,5 +1,5 @@
-// libfuse 3 low-level API, with inlines for its macros and variadics, and the kernel's passthrough interface, which
-// is newer than this libfuse (linux/fuse.h, FUSE protocol 7.40). No logic.
+// libfuse 3 low-level API, with inlines for its macros and variadics, and the parts of the kernel's interface that
+// are newer than this libfuse (linux/fuse.h, FUSE protocol 7.40). No logic.
 #pragma once
 #define FUSE_USE_VERSION 314
 #include <fuse_lowlevel.h>
@@ -19,6 +19,7 @@ static inline struct fuse_session *sfs_fuse_session_new(
 
 #define SFS_FUSE_OPCODE_INIT 26u
 #define SFS_FUSE_INIT_EXT (1u << 30)
+#define SFS_FUSE_HANDLE_KILLPRIV_V2 (1u << 28)
 #define SFS_FUSE_PASSTHROUGH_FLAGS2 (1u << 5)
 #define SFS_FOPEN_PASSTHROUGH (1u << 7)
 

@@ -160,7 +160,7 @@ public final class FileTree: Sendable {
         let file = try open(node, inode)
         let handle = handles.withLock { $0.add(file) }
         // A draft that was made since is what all who have the file open read.
-        if let session = file as? SessionFile, let staging = sources.staging, staging.change(id: session.id) != nil {
+        if let session = file as? SessionFile, let staging = sources.staging, session.isOfBucket {
             session.followLocal(staging)
         }
         return (handle, file)

@@ -19,7 +19,8 @@ public struct Inode: Sendable, Hashable {
     /// The slot's index, 0 to 15.
     public var slotIndex: Int { Int(number & 15) }
 
-    /// Which node answers. A new view takes a free number and registers itself in ``FileTree``.
+    /// Which node answers. A new view takes a free number and registers itself in ``FileTree``. The bridge gives bodies
+    /// further inodes of the kernel with the numbers from 10.
     public enum Slot: UInt8, Sendable, CaseIterable {
         case root = 1
         case sessions = 2

@@ -31,7 +31,11 @@ extension BodyNode {
 
     /// What there is to say of a pending change, else where the bytes are.
     private func stateText(_ row: Int64) -> String {
-        guard let change = view.staging?.change(id: row) else { return sources.cache.state(row).description }
+        guard let change = view.staging?.change(id: row) else {
+            // A session that is open for writing and was not flushed yet is no change.
+            let isDraft = view.staging.map { ((try? $0.openContents(id: row)) ?? nil) != nil } ?? false
+            return isDraft ? "writing" : sources.cache.state(row).description
+        }
         switch change.state {
         case .ready: return sources.uploadPercent(row).map { "uploading \($0)%" } ?? "pending"
         case .held: return "pending"

@@ -74,6 +74,12 @@ final class SessionFile: OpenFile {
 
     // MARK: Which contents
 
+    /// Whether a body of the bucket is open.
+    var isOfBucket: Bool {
+        if case .body = state.withLock({ $0.source }) { return true }
+        return false
+    }
+
     /// Goes over to the contents that lie here, if there are any. Files that write to a draft stay with it.
     func followLocal(_ staging: Staging) {
         guard !state.withLock({ $0.isWriter || $0.isClosed }), let local = try? staging.openContents(id: id) else {

@@ -61,7 +61,7 @@ public final class FuseSession: @unchecked Sendable {
             fuse_session_destroy(made)
             throw MountError("cannot mount at \(options.mountpoint): \(SystemError.message(for: code))", code: code)
         }
-        if passthrough.wanted { installPassthroughIO(made, passthrough) }
+        if passthrough.wanted || tree.isWritable { installPassthroughIO(made, passthrough) }
         raiseReadAhead()
     }
 
@@ -143,9 +143,14 @@ public final class FuseSession: @unchecked Sendable {
                 fuse_lowlevel_notify_inval_entry(session, directory.number, name, name.utf8.count)
             case .contents(let inode):
                 fuse_lowlevel_notify_inval_inode(session, inode.number, 0, 0)
+                let node = passthrough.node(inode.number)
+                if node != inode.number { fuse_lowlevel_notify_inval_inode(session, node, 0, 0) }
             case .allContents(let slot, let last):
                 for row in 1...max(1, last) {
-                    fuse_lowlevel_notify_inval_inode(session, Inode(slot: slot, row: row).number, 0, 0)
+                    let number = Inode(slot: slot, row: row).number
+                    fuse_lowlevel_notify_inval_inode(session, number, 0, 0)
+                    let node = passthrough.node(number)
+                    if node != number { fuse_lowlevel_notify_inval_inode(session, node, 0, 0) }
                 }
             }
         }

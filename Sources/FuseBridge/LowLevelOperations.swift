@@ -19,20 +19,20 @@ func lowLevelOperations() -> fuse_lowlevel_ops {
             let isStale = bridge.listings.withLock { $0.lookup(in: parent) }
             if isStale { bridge.invalidateLater([.listing(Inode(number: parent))]) }
             var entry = entryParameters(
-                try bridge.tree.lookup(name, in: Inode(number: parent)), bridge.options)
+                try bridge.tree.lookup(name, in: Inode(number: parent)), bridge)
             fuse_reply_entry(request, &entry)
         }
     }
     table.getattr = { request, inode, _ in
         withBridge(request) { bridge throws(FileSystemError) in
-            let attributes = try bridge.tree.attributes(Inode(number: inode))
+            let attributes = try bridge.tree.attributes(Inode(node: inode))
             var status = status(attributes, bridge.options)
             fuse_reply_attr(request, &status, validity(attributes))
         }
     }
     table.opendir = { request, inode, info in
         withBridge(request) { bridge throws(FileSystemError) in
-            try bridge.tree.openDirectory(Inode(number: inode))
+            try bridge.tree.openDirectory(Inode(node: inode))
             let walker = (info?.pointee.flags ?? 0) & O_NOFOLLOW != 0
             let opened = bridge.listings.withLock { $0.open(inode, treeWalker: walker) }
             info?.pointee.fh = opened.handle
@@ -58,10 +58,9 @@ func lowLevelOperations() -> fuse_lowlevel_ops {
         withBridge(request) { bridge throws(FileSystemError) in
             let flags = info?.pointee.flags ?? 0
             if flags & O_ACCMODE != O_RDONLY || flags & O_TRUNC != 0 {
-                openForWriting(request, inode, flags, bridge)
+                try openForWriting(request, inode, flags, bridge)
             } else {
-                let opened = try bridge.tree.open(Inode(number: inode))
-                bridge.replyOpen(request, inode, opened)
+                try openForReading(request, inode, bridge)
             }
         }
     }
@@ -74,7 +73,7 @@ func lowLevelOperations() -> fuse_lowlevel_ops {
     table.release = { request, inode, info in
         withBridge(request) { bridge throws(FileSystemError) in
             guard let handle = info?.pointee.fh else { throw FileSystemError(.invalidArgument) }
-            bridge.passthrough.close(inode: inode, handle: handle)
+            bridge.passthrough.close(node: inode)
             if bridge.tree.isOpenForWriting(handle) {
                 bridge.deferred(request) {
                     bridge.tree.close(handle)
@@ -95,13 +94,13 @@ func lowLevelOperations() -> fuse_lowlevel_ops {
     }
     table.getxattr = { request, inode, name, size in
         withBridge(request) { bridge throws(FileSystemError) in
-            let value = try bridge.tree.attribute(try text(name), of: Inode(number: inode))
+            let value = try bridge.tree.attribute(try text(name), of: Inode(node: inode))
             try replyAttribute(request, value, size)
         }
     }
     table.listxattr = { request, inode, size in
         withBridge(request) { bridge throws(FileSystemError) in
-            let names = try bridge.tree.attributeNames(Inode(number: inode))
+            let names = try bridge.tree.attributeNames(Inode(node: inode))
             try replyAttribute(request, names.flatMap { Array($0.utf8) + [0] }, size)
         }
     }
@@ -161,7 +160,7 @@ private func configure(_ connection: UnsafeMutablePointer<fuse_conn_info>, _ bri
         want(FUSE_CAP_EXPLICIT_INVAL_DATA, true)
         connection.pointee.max_write = 1 << 20
     }
-    if bridge.passthrough.wanted { setReplyPatch(.initialize(bridge)) }
+    if bridge.passthrough.wanted || bridge.tree.isWritable { setReplyPatch(.initialize(bridge)) }
 }
 
 func validity(_ attributes: FileAttributes) -> Double { attributes.isDynamic ? 0 : longValidity }
@@ -190,11 +189,11 @@ func status(_ attributes: FileAttributes, _ options: FuseMountOptions) -> stat {
     return result
 }
 
-func entryParameters(_ attributes: FileAttributes, _ options: FuseMountOptions) -> fuse_entry_param {
+func entryParameters(_ attributes: FileAttributes, _ bridge: FuseSession) -> fuse_entry_param {
     var entry = fuse_entry_param()
-    entry.ino = attributes.inode.number
+    entry.ino = bridge.passthrough.node(attributes.inode.number)
     entry.generation = 1
-    entry.attr = status(attributes, options)
+    entry.attr = status(attributes, bridge.options)
     entry.attr_timeout = validity(attributes)
     // A name leads to the same inode for as long as the session is there.
     entry.entry_timeout = longValidity
@@ -211,9 +210,9 @@ private func list(
         var failure: FileSystemError?
         withUnsafeTemporaryAllocation(byteCount: size, alignment: 8) { buffer in
             var page = ListingPage(
-                request: request, buffer: buffer, options: bridge.options, plus: plus, bareLimit: bareLimit)
+                request: request, buffer: buffer, bridge: bridge, plus: plus, bareLimit: bareLimit)
             do throws(FileSystemError) {
-                try bridge.tree.readDirectory(Inode(number: inode), after: UInt64(offset)) {
+                try bridge.tree.readDirectory(Inode(node: inode), after: UInt64(offset)) {
                     page.add($0, $1, next: $2)
                 }
                 if plus {
@@ -231,7 +230,7 @@ private func list(
 private struct ListingPage {
     let request: fuse_req_t?
     let buffer: UnsafeMutableRawBufferPointer
-    let options: FuseMountOptions
+    let bridge: FuseSession
     let plus: Bool
     let bareLimit: Int?
     var used = 0
@@ -253,11 +252,11 @@ private struct ListingPage {
             let text = text.baseAddress?.assumingMemoryBound(to: CChar.self)
             let target = base.map { $0 + used }
             if plus {
-                var entry = entryParameters(attributes, options)
+                var entry = entryParameters(attributes, bridge)
                 if bareLimit != nil { entry.ino = 0 }
                 return fuse_add_direntry_plus(request, target, buffer.count - used, text, &entry, off_t(next))
             }
-            var status = status(attributes, options)
+            var status = status(attributes, bridge.options)
             return fuse_add_direntry(request, target, buffer.count - used, text, &status, off_t(next))
         }
         guard needed <= buffer.count - used else {

@@ -4,16 +4,44 @@ internal import Glibc
 internal import Platform
 
 /// Answers an OPEN for writing, when the draft is there.
-func openForWriting(_ request: fuse_req_t?, _ inode: fuse_ino_t, _ flags: Int32, _ bridge: FuseSession) {
+func openForWriting(
+    _ request: fuse_req_t?, _ node: fuse_ino_t, _ flags: Int32, _ bridge: FuseSession
+) throws(FileSystemError) {
+    guard case .pages(let keeping) = bridge.passthrough.openForWriting(node: node) else {
+        throw FileSystemError(.stale)
+    }
     let pending = bridge.pendingReply(request, interruptible: true)
-    bridge.tree.openForWriting(Inode(number: inode), truncating: flags & O_TRUNC != 0) { result in
+    bridge.tree.openForWriting(Inode(node: node), truncating: flags & O_TRUNC != 0) { result in
         switch result {
-        case .failure(let error): pending.answer { bridge.replyError($0, error) }
+        case .failure(let error):
+            bridge.passthrough.close(node: node)
+            pending.answer { bridge.replyError($0, error) }
         case .success(let opened):
-            let isTaken = pending.answer { bridge.replyOpen($0, inode, opened, writing: true) }
-            if !isTaken { bridge.later { bridge.tree.close(opened.handle) } }
+            let isTaken = pending.answer {
+                bridge.replyOpen($0, node, opened, .pages(keeping: keeping), writing: true)
+            }
+            if !isTaken { bridge.abandon(opened.handle, node) }
         }
     }
+}
+
+/// Answers an OPEN for reading.
+func openForReading(
+    _ request: fuse_req_t?, _ node: fuse_ino_t, _ bridge: FuseSession
+) throws(FileSystemError) {
+    let opened = try bridge.tree.open(Inode(node: node))
+    let local: FileDescriptor?
+    switch opened.file.caching {
+    case .direct: return bridge.replyOpen(request, node, opened, nil)
+    case .local(let file): local = file
+    case .keep: local = nil
+    }
+    let route = bridge.passthrough.open(node: node, file: local)
+    guard route != .moved else {
+        bridge.tree.close(opened.handle)
+        throw FileSystemError(.stale)
+    }
+    bridge.replyOpen(request, node, opened, route)
 }
 
 /// Answers a CREATE.
@@ -27,10 +55,16 @@ func create(
         do throws(FileSystemError) {
             let (attributes, opened) = try bridge.tree.create(
                 name, in: Inode(number: parent), exclusive: flags & O_EXCL != 0, truncating: flags & O_TRUNC != 0)
-            let isTaken = pending.answer {
-                bridge.replyOpen($0, attributes.inode.number, opened, writing: true, created: attributes)
+            let node = bridge.passthrough.node(attributes.inode.number)
+            let route = bridge.passthrough.openForWriting(node: node)
+            guard route != .moved else {
+                bridge.tree.close(opened.handle)
+                throw FileSystemError(.stale)
             }
-            if !isTaken { bridge.tree.close(opened.handle) }
+            let isTaken = pending.answer {
+                bridge.replyOpen($0, node, opened, route, writing: true, created: attributes)
+            }
+            if !isTaken { bridge.abandon(opened.handle, node) }
         } catch {
             pending.answer { bridge.replyError($0, error) }
         }
@@ -45,43 +79,40 @@ func newName(_ name: UnsafePointer<CChar>?) throws(FileSystemError) -> String {
     return text
 }
 
+extension Inode {
+    /// The inode of the tree that a node of the kernel stands for.
+    init(node: fuse_ino_t) { self.init(number: Passthrough.inode(node)) }
+}
+
 extension FuseSession {
     /// Tells the kernel of an open file, and how it is to be read.
-    /// - Parameter created: the attributes of the file that the request has made, in an answer to CREATE.
+    /// - Parameters:
+    ///   - route: as counted for the node; nil where every read comes here.
+    ///   - created: the attributes of the file that the request has made, in an answer to CREATE.
     func replyOpen(
-        _ request: fuse_req_t?, _ inode: fuse_ino_t, _ opened: OpenedFile, writing: Bool = false,
-        created: FileAttributes? = nil
+        _ request: fuse_req_t?, _ node: fuse_ino_t, _ opened: OpenedFile, _ route: Passthrough.Route?,
+        writing: Bool = false, created: FileAttributes? = nil
     ) {
         var info = fuse_file_info()
         info.fh = opened.handle
         // Where nothing is written, a close has nothing to report.
         info.noflush = writing ? 0 : 1
-        var local: FileDescriptor?
-        var route = Passthrough.Route.direct
-        switch opened.file.caching {
-        case .direct: break
-        case .local(let file):
-            local = file
-            fallthrough
-        case .keep:
-            route = passthrough.open(inode: inode, handle: opened.handle, file: local, writing: writing)
-        }
         let answer = { [self] in
             let result: Int32
             if let created {
-                var entry = entryParameters(created, options)
+                var entry = entryParameters(created, self)
                 result = fuse_reply_create(request, &entry, &info)
             } else {
                 result = fuse_reply_open(request, &info)
             }
-            if result != 0 { abandon(opened.handle, inode) }
+            if result != 0 { abandon(opened.handle, node) }
         }
         switch route {
-        case .direct:
+        case nil, .moved:
             info.direct_io = 1
             answer()
-        case .pages:
-            info.keep_cache = 1
+        case .pages(let keeping):
+            info.keep_cache = keeping ? 1 : 0
             answer()
         case .backing(let id): withReplyPatch(.open(backing: id), answer)
         }

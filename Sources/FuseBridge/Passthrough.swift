@@ -1,34 +1,38 @@
 internal import CFuse
+internal import FileTree
 internal import Glibc
 internal import Platform
+internal import Synchronization
 
 /// Kernel passthrough (FUSE protocol 7.40, Linux 6.9): reads of a whole cached body go to the local file without
 /// coming here. This libfuse does not know it, so the INIT and OPEN replies are completed on their way out, in the
 /// session's own write function. Needs CAP_SYS_ADMIN; without it everything works as before, with copies.
 ///
-/// An inode is open either through the page cache or through one backing file, never both (the kernel answers EIO),
-/// so a change of mode waits until no file of the inode is open. Past both, direct reads and writes are always possible:
-/// a session that is edited while the kernel reads its body is written directly, and who opens it meanwhile reads
-/// directly what was written; only those who had it open before go on reading the old version.
+/// An inode is open either through the page cache or through one backing file, never both: the kernel answers EIO, for
+/// direct reads and writes too. A session of which the kernel reads the body may be edited or replaced nevertheless. It
+/// then moves to another inode of the kernel (a node): who has it open goes on reading the old version, the next open
+/// answers ESTALE, on which the kernel looks the name up again, and finds the other node.
 final class Passthrough: Sendable {
     let wanted: Bool
     private let state = Guarded(State())
 
-    private struct State {
+    private let movedCount = Atomic<Int>(0)
+
+    fileprivate struct State {
         var enabled = false
         var device: Int32 = -1
-        var inodes: [UInt64: InodeState] = [:]
-        /// Handles that were opened past the state of their inode, and whether they are for writing.
-        var direct: [UInt64: Bool] = [:]
+        var nodes: [UInt64: NodeState] = [:]
+        /// Where bodies are that have moved.
+        var moved: [UInt64: UInt64] = [:]
+        /// Nodes of which the kernel may hold pages from before they were moved to.
+        var outdated: Set<UInt64> = []
     }
-    private struct InodeState {
+    fileprivate struct NodeState {
         var opens = 0
-        /// Open files that write past the page cache. Pages beside them would not follow what they write.
-        var directWriters = 0
-        /// Nil while the inode is open through the page cache.
+        /// Nil while the node is open through the page cache.
         var backing: Backing?
     }
-    private struct Backing {
+    fileprivate struct Backing {
         let id: Int32
         /// Held so that the version that the kernel reads is the one the handles were given.
         let file: FileDescriptor
@@ -52,63 +56,110 @@ final class Passthrough: Sendable {
     /// How a file is opened.
     enum Route: Equatable {
         /// Through the kernel's page cache.
-        case pages
+        case pages(keeping: Bool)
         /// The kernel reads the backing file with this id.
         case backing(Int32)
-        /// Every read comes here, beside a backing file of another version.
-        case direct
+        /// The session is another node now: the name has to be looked up again.
+        case moved
     }
 
-    /// Decides how an inode is opened and counts the opening.
-    /// - Parameters:
-    ///   - file: the whole body, or nil when it is not there yet, or not the bucket's.
-    ///   - writing: the file is open for writing.
-    func open(inode: UInt64, handle: UInt64, file: FileDescriptor?, writing: Bool = false) -> Route {
+    /// The node of an inode of the tree.
+    func node(_ inode: UInt64) -> UInt64 {
+        if movedCount.load(ordering: .acquiring) == 0 { return inode }
+        return state.withLock { $0.moved[inode] ?? inode }
+    }
+
+    /// The inode of the tree that a node stands for.
+    static func inode(_ node: UInt64) -> UInt64 {
+        let slot = node & 15
+        return slot >= firstSlot ? node - slot + UInt64(Inode.Slot.body.rawValue) : node
+    }
+
+    /// Slots of further nodes of a body, see ``Inode/Slot``.
+    private static let firstSlot: UInt64 = 10
+
+    /// Decides how a node is opened for reading and counts the opening.
+    /// - Parameter file: the whole body, or nil when it is not there yet, or not the bucket's.
+    func open(node: UInt64, file: FileDescriptor?) -> Route {
         state.withLock { state in
-            guard state.enabled else { return .pages }
-            if var known = state.inodes[inode] {
-                guard known.directWriters == 0, known.backing.map({ !writing && $0.isSameFile(as: file) }) ?? true
-                else {
-                    state.direct[handle] = writing
-                    if writing { known.directWriters += 1 }
-                    state.inodes[inode] = known
-                    return .direct
+            guard state.enabled else { return .pages(keeping: true) }
+            if state.hasLeft(node) { return .moved }
+            if var known = state.nodes[node] {
+                guard known.backing.map({ $0.isSameFile(as: file) }) ?? true else {
+                    move(&state, node)
+                    return .moved
                 }
                 known.opens += 1
-                state.inodes[inode] = known
-                return known.backing.map { .backing($0.id) } ?? .pages
+                state.nodes[node] = known
+                return known.backing.map { .backing($0.id) } ?? state.pages(node)
             }
             var backing: Backing?
-            if let file, !writing {
+            if let file {
                 let id = sfs_fuse_backing_open(state.device, file.raw)
                 if id > 0 {
                     backing = Backing(id: id, file: file)
                 } else if errno == EPERM || errno == EOPNOTSUPP || errno == ENOTTY {
                     state.enabled = false
-                    return .pages
+                    return .pages(keeping: true)
                 }
             }
-            state.inodes[inode] = InodeState(opens: 1, backing: backing)
-            return backing.map { .backing($0.id) } ?? .pages
+            state.nodes[node] = NodeState(opens: 1, backing: backing)
+            return backing.map { .backing($0.id) } ?? state.pages(node)
         }
     }
 
-    /// Counts a closing; the last one frees the backing file.
-    func close(inode: UInt64, handle: UInt64) {
+    /// Counts an opening for writing, before the draft is made: from now on the node is read through the page cache.
+    /// - Returns: `.pages`, or `.moved` when the kernel reads its body itself.
+    func openForWriting(node: UInt64) -> Route {
         state.withLock { state in
-            let direct = state.direct.removeValue(forKey: handle)
-            guard var known = state.inodes[inode] else { return }
-            switch direct {
-            case nil: known.opens -= 1
-            case true?: known.directWriters -= 1
-            case false?: break
+            guard state.enabled else { return .pages(keeping: true) }
+            if state.hasLeft(node) { return .moved }
+            if state.nodes[node]?.backing != nil {
+                move(&state, node)
+                return .moved
             }
-            if known.opens <= 0, let backing = known.backing {
-                _ = sfs_fuse_backing_close(state.device, UInt32(backing.id))
-                known.backing = nil
-            }
-            state.inodes[inode] = known.opens <= 0 && known.directWriters <= 0 ? nil : known
+            state.nodes[node, default: NodeState()].opens += 1
+            return state.pages(node)
         }
+    }
+
+    /// Moves a body to a node that nobody has open. Where there is none, all of them are read in old versions, and
+    /// opens fail until one is closed.
+    private func move(_ state: inout State, _ node: UInt64) {
+        let inode = Passthrough.inode(node)
+        let free = ([inode] + (Passthrough.firstSlot...15).map { inode & ~15 | $0 }).first {
+            $0 != node && state.nodes[$0] == nil
+        }
+        guard let free else { return }
+        state.moved[inode] = free == inode ? nil : free
+        state.outdated.insert(free)
+        movedCount.store(state.moved.count, ordering: .releasing)
+    }
+
+    /// Counts a closing; the last one frees the backing file.
+    func close(node: UInt64) {
+        state.withLock { state in
+            guard var known = state.nodes[node] else { return }
+            known.opens -= 1
+            if known.opens > 0 {
+                state.nodes[node] = known
+                return
+            }
+            state.nodes.removeValue(forKey: node)
+            if let backing = known.backing { _ = sfs_fuse_backing_close(state.device, UInt32(backing.id)) }
+        }
+    }
+}
+
+extension Passthrough.State {
+    /// Whether a node is not its body's any more.
+    fileprivate func hasLeft(_ node: UInt64) -> Bool {
+        let inode = Passthrough.inode(node)
+        return (moved[inode] ?? inode) != node
+    }
+
+    fileprivate mutating func pages(_ node: UInt64) -> Passthrough.Route {
+        .pages(keeping: outdated.remove(node) == nil)
     }
 }
 
@@ -198,10 +249,12 @@ private func complete(_ body: UnsafeMutableRawPointer, _ length: Int, with patch
         reply.pointee.backing_id = backing
     case .initialize(let session):
         let kernel = offered.withLock { $0 }
-        guard length >= MemoryLayout<sfs_fuse_init_out>.size,
-            kernel.flags2 & SFS_FUSE_PASSTHROUGH_FLAGS2 != 0
-        else { return }
+        guard length >= MemoryLayout<sfs_fuse_init_out>.size else { return }
         let reply = body.assumingMemoryBound(to: sfs_fuse_init_out.self)
+        // No file has bits or capabilities that a write would have to take away. Without this promise the kernel asks
+        // for the attribute of the capabilities before every write.
+        if session.tree.isWritable { reply.pointee.flags |= kernel.flags & SFS_FUSE_HANDLE_KILLPRIV_V2 }
+        guard session.passthrough.wanted, kernel.flags2 & SFS_FUSE_PASSTHROUGH_FLAGS2 != 0 else { return }
         reply.pointee.flags |= SFS_FUSE_INIT_EXT
         reply.pointee.flags2 |= SFS_FUSE_PASSTHROUGH_FLAGS2
         reply.pointee.max_stack_depth = 1

@@ -51,9 +51,9 @@ extension FuseSession {
     }
 
     /// The kernel gave up on an OPEN before it was answered: nobody will send a RELEASE.
-    func abandon(_ handle: UInt64, _ inode: UInt64) {
+    func abandon(_ handle: UInt64, _ node: UInt64) {
         later { [self] in tree.close(handle) }
-        passthrough.close(inode: inode, handle: handle)
+        passthrough.close(node: node)
     }
 }
 

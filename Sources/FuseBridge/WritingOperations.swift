@@ -96,7 +96,7 @@ func addWritingOperations(_ table: inout fuse_lowlevel_ops) {
                 try bridge.tree.synchronize(opened.handle)
                 return attributes
             } reply: {
-                var entry = entryParameters($1, bridge.options)
+                var entry = entryParameters($1, bridge)
                 fuse_reply_entry($0, &entry)
             }
         }
@@ -136,7 +136,7 @@ private func write(
     let appending = info.flags & O_APPEND != 0 && info.writepage == 0
     @Sendable func write(_ bytes: RawSpan) throws(FileSystemError) {
         if try !bridge.tree.write(handle, bytes, at: offset, appending: appending) {
-            bridge.invalidateLater([.contents(Inode(number: inode))])
+            bridge.invalidateLater([.contents(Inode(node: inode))])
         }
     }
     let count = bytes.count
@@ -201,7 +201,7 @@ private func setAttributes(
     let pending = bridge.pendingReply(request, interruptible: true)
     let final = change
     bridge.later {
-        bridge.tree.setAttributes(Inode(number: inode), final, handle: handle) { result in
+        bridge.tree.setAttributes(Inode(node: inode), final, handle: handle) { result in
             pending.answer { request in
                 switch result {
                 case .failure(let error): bridge.replyError(request, error)

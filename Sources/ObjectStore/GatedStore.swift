@@ -84,6 +84,8 @@ public struct GatedStore: ObjectStore {
     func gated<Result: Sendable>(
         _ request: @escaping @Sendable () async throws(StoreError) -> Result
     ) async throws(StoreError) -> Result {
+        // The request's task begins whatever has become of this one.
+        if Task.isCancelled { throw StoreError(.cancelled, message: "cancelled") }
         let ticket = try connectivity.enter()
         let task = Task { () async -> Swift.Result<Result, StoreError> in
             do throws(StoreError) { return .success(try await request()) } catch { return .failure(error) }

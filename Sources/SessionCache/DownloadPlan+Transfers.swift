@@ -141,6 +141,8 @@ extension DownloadPlan {
 
     private mutating func wait(after error: StoreError, progressed: Bool) -> Double {
         if progressed { backoff = Backoff(policy.retry) }
+        // The news that the store is away is still on its way, or it is back already.
+        if error.kind == .offline, awaySince == nil { return policy.untilNews }
         var error = error
         // A request that was not made is repeated like one that failed to reach the store.
         if error.kind == .offline { error.kind = .unreachable }

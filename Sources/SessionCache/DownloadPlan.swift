@@ -47,6 +47,8 @@ struct DownloadPlan: Sendable {
         /// Seconds without a byte after which the download fails once the store is known to be away. Long enough for a
         /// line that comes back at once.
         var offlineLimit = 3.0
+        /// Seconds until a request is repeated that was not made because the store was away, when it is not any more.
+        var untilNews = 0.05
         /// Whether it waits for the store instead.
         var waitsWhenOffline = false
         /// How often a new version is followed before it counts as an error.

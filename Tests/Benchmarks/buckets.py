@@ -6,6 +6,7 @@ import hmac
 import http.client
 import json
 import os
+import re
 import struct
 import threading
 import time
@@ -120,19 +121,39 @@ class S3:
         return names, scope, hmac.new(self._key(stamp[:8]), text.encode(), hashlib.sha256).hexdigest()
 
     def put(self, path, body=b""):
+        self.request("PUT", path, body)
+
+    def request(self, method, path, body=b"", query=""):
+        """Makes a request and gives what it answers. The query is sorted and quoted already."""
         path = urllib.parse.quote(path)
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         headers = {"host": self.host, "x-amz-content-sha256": "UNSIGNED-PAYLOAD", "x-amz-date": stamp}
-        names, scope, signature = self._signature("PUT", path, "", headers, "UNSIGNED-PAYLOAD", stamp)
+        names, scope, signature = self._signature(method, path, query, headers, "UNSIGNED-PAYLOAD", stamp)
         headers["Authorization"] = (f"AWS4-HMAC-SHA256 Credential={self.access_key}/{scope}, "
                                     f"SignedHeaders={names}, Signature={signature}")
         if not hasattr(self.local, "connection"):
             self.local.connection = http.client.HTTPConnection(self.host, timeout=120)
-        self.local.connection.request("PUT", path, body, headers)
+        self.local.connection.request(method, path + ("?" + query if query else ""), body, headers)
         answer = self.local.connection.getresponse()
         text = answer.read()
         if answer.status != 200:
-            raise OSError(f"PUT {path}: {answer.status} {text[:200]!r}")
+            raise OSError(f"{method} {path}: {answer.status} {text[:200]!r}")
+        return text
+
+    def keys(self, bucket, prefix):
+        """The keys below a prefix."""
+        found, token = [], None
+        while True:
+            fields = {"list-type": "2", "prefix": prefix, "encoding-type": "url"}
+            if token:
+                fields["continuation-token"] = token
+            query = urllib.parse.urlencode(sorted(fields.items()), quote_via=urllib.parse.quote, safe="")
+            text = self.request("GET", f"/{bucket}", query=query).decode()
+            found += [urllib.parse.unquote_plus(key) for key in re.findall("<Key>([^<]*)</Key>", text)]
+            token = re.search("<NextContinuationToken>([^<]*)<", text)
+            if token is None:
+                return found
+            token = token[1]
 
     def presigned(self, endpoint, path):
         """The URL of an object for curl, through a proxy."""

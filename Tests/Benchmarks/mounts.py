@@ -141,6 +141,9 @@ class Foreground(Mount):
 class Rclone(Foreground):
     """rclone with the bucket's own times, which spare it a request for each file."""
 
+    # What it may do, and how it keeps what was written.
+    mode = ("--read-only",)
+
     def arguments(self):
         gateway = self.laboratory.gateway
         environment = {
@@ -148,16 +151,38 @@ class Rclone(Foreground):
             "RCLONE_CONFIG_RGW_ENDPOINT": self.endpoint, "RCLONE_CONFIG_RGW_ACCESS_KEY_ID": gateway["accessKey"],
             "RCLONE_CONFIG_RGW_SECRET_ACCESS_KEY": gateway["secretKey"],
         }
-        cache = self.laboratory.directory / "rclone"
-        return ["rclone", "mount", f"rgw:{self.bucket}", self.directory, "--read-only", "--use-server-modtime",
-                "--cache-dir", cache], environment
+        return ["rclone", "mount", f"rgw:{self.bucket}", self.directory, *self.mode, "--use-server-modtime",
+                "--cache-dir", self.cache()], environment
+
+    def cache(self):
+        return self.laboratory.directory / "rclone"
+
+
+class WritingRclone(Rclone):
+    """rclone that keeps what is written in a cache of its own and uploads it some seconds after it was closed."""
+
+    def __init__(self, laboratory, bucket, endpoint, seconds):
+        super().__init__(laboratory, bucket, endpoint)
+        self.mode = ("--vfs-cache-mode", "writes", "--vfs-write-back", f"{seconds}s", "--s3-no-check-bucket")
+        self.kept = laboratory.fresh("rclone")
+
+    def cache(self):
+        return self.kept
 
 
 class S3fs(Foreground):
     """s3fs with the newer listing, without a disk cache."""
 
+    mode = ("-o", "ro")
+
     def arguments(self):
         gateway = self.laboratory.gateway
         return ["s3fs", self.bucket, self.directory, "-f", "-o", f"url={self.endpoint}", "-o", "use_path_request_style",
-                "-o", "listobjectsv2", "-o", "ro"], {
+                "-o", "listobjectsv2", *self.mode], {
                     "AWSACCESSKEYID": gateway["accessKey"], "AWSSECRETACCESSKEY": gateway["secretKey"]}
+
+
+class WritingS3fs(S3fs):
+    """s3fs that uploads a file when it is closed."""
+
+    mode = ()

@@ -71,3 +71,29 @@ extension S3Server {
         }
     }
 }
+
+/// Uploads in parts whose answers get lost.
+@Suite(.serialized, .timeLimit(.minutes(3))) struct S3LostAnswerTests {
+    @Test func aCompletionWhoseAnswerWasLostHasHappened() async throws {
+        let server = try Ministack.shared()
+        let proxy = try FaultProxy(target: server.port)
+        let bucket = server.freshBucketName()
+        try await server.store(bucket: bucket).createContainer()
+        let direct = try S3Store(
+            configuration: S3Configuration(bucket: bucket, endpoint: proxy.endpoint),
+            credentials: StaticCredentials(
+                AWSCredentials(accessKeyID: Secret(server.accessKey), secretAccessKey: Secret(server.secretKey)),
+                source: "the test"), http: HTTPClient())
+        let store = RetryingStore(direct)
+        let multipart = try #require(store.multipart)
+        let id = try await multipart.begin("k")
+        let parts = [try await multipart.put(part: 1, of: id, "k", .bytes([1, 2, 3]))]
+        try proxy.inject(.lose, method: "POST", path: "uploadId")
+        let info = try await multipart.complete(id, "k", parts: parts, .ifAbsent)
+        #expect(info.size == 3)
+        #expect(try proxy.statistics().requests.contains { $0.hasPrefix("POST") && $0.contains("uploadId") })
+        #expect(try await store.bytes("k").bytes == [1, 2, 3])
+        // The same parts under the same condition are still the same object.
+        #expect(try await multipart.complete(id, "k", parts: parts, .ifAbsent).etag == info.etag)
+    }
+}

@@ -292,13 +292,13 @@ struct ConfigurationTests {
         (.downloadLimit, "-2M", "no rate in bytes per second"),
     ])
     func wrongValuesOfWritingAreNamed(setting: Setting, text: String, part: String) {
-        let problem = message("", store: "s3://b", options: [setting: text])
+        let problem = message("", store: "s3://bucket", options: [setting: text])
         #expect(problem.contains(part) && problem.contains("--" + setting.optionName), "\(problem)")
     }
 
     @Test func mountOptionsSetWriting() throws {
         let settings = try resolve(
-            "", store: "s3://b", mountOptions: ["conflict_edited=local_preferred,close=cloud,limit_upload=1M,rw"]
+            "", store: "s3://bucket", mountOptions: ["conflict_edited=local_preferred,close=cloud,limit_upload=1M,rw"]
         ).settings
         #expect(settings.conflictKinds == [.edited: .localPreferred] && settings.close == .cloud)
         #expect(settings.uploadLimit == 1 << 20 && !settings.readOnly)

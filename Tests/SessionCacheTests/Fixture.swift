@@ -24,7 +24,7 @@ final class Fixture: Sendable {
     ///   - other: a store to use in place of the scripted one.
     init(
         root: String? = nil, store: ScriptedStore = ScriptedStore(), over other: (any ObjectStore)? = nil,
-        options: CacheOptions = .quick
+        options: CacheOptions = .quick, connectivity: Connectivity? = nil
     ) throws {
         self.root = try root ?? Fixture.temporaryDirectory()
         ownsRoot = root == nil
@@ -35,7 +35,7 @@ final class Fixture: Sendable {
         let deltas = deltas
         cache = try SessionCache(
             directory: self.root + "/sessions", catalog: catalog, store: other ?? store, operations: operations,
-            options: options
+            options: options, connectivity: connectivity
         ) { delta in deltas.withLock { $0.append(delta) } }
     }
 

@@ -1,16 +1,17 @@
 import ObjectStore
+import Platform
 import TestSupport
 import Testing
 
 @Suite struct MemoryConformanceTests {
     @Test(.timeLimit(.minutes(3)), arguments: StoreConformance.points)
     func keeps(_ point: StoreConformance.Point) async throws {
-        try await point.run(MemoryStore(hasMark: true))
+        try await point.run(MemoryStore(hasMark: true, hasMultipart: true))
     }
 
     @Test(.timeLimit(.minutes(3)), arguments: StoreConformance.points)
     func keepsBehindWrappers(_ point: StoreConformance.Point) async throws {
-        try await point.run(RetryingStore(MeteredStore(FaultyStore(MemoryStore(pageLimit: 100)))))
+        try await point.run(RetryingStore(MeteredStore(FaultyStore(MemoryStore(pageLimit: 100, hasMultipart: true)))))
     }
 }
 
@@ -19,6 +20,16 @@ import Testing
     func keeps(_ point: StoreConformance.Point) async throws {
         let directory = try TemporaryDirectory()
         try await point.run(LocalDirectoryStore(directory: directory.path))
+    }
+}
+
+@Suite struct ConditionSupportTests {
+    @Test(.timeLimit(.minutes(1))) func directoriesAndMemoryHonourAll() async throws {
+        let directory = try TemporaryDirectory()
+        #expect(try await LocalDirectoryStore(directory: directory.path).probeConditions() == .all)
+        #expect(try Files.names(in: directory.path).isEmpty)
+        #expect(try await RetryingStore(MeteredStore(MemoryStore())).probeConditions() == .all)
+        #expect(try await UnconditionalStore(MemoryStore()).probeConditions() == .none)
     }
 }
 
@@ -72,7 +83,9 @@ private struct UnconditionalStore: ObjectStore {
     }
     func copy(
         _ source: String, ifSourceMatch: String?, to target: String, _ condition: WriteCondition
-    ) async throws(StoreError) -> ObjectInfo { try await store.copy(source, to: target, .always) }
+    ) async throws(StoreError) -> ObjectInfo {
+        try await store.copy(source, ifSourceMatch: ifSourceMatch, to: target, .always)
+    }
     func list(_ request: ListRequest) async throws(StoreError) -> ListPage { try await store.list(request) }
     func createContainer() async throws(StoreError) { try await store.createContainer() }
 }

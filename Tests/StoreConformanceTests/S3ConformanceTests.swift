@@ -32,8 +32,27 @@ import Testing
         try await point.run(try await Self.store(CephRGW.shared()), exempt: [.ifMatchDeletes])
     }
 
-    @Test(.timeLimit(.minutes(3))) func missingBucketIsNoContainer() async throws {
-        for server in [try Ministack.shared(), try CephRGW.shared()] as [any S3Server] {
+    @Test(.timeLimit(.minutes(4)), arguments: StoreConformance.points)
+    func openStackSwiftKeeps(_ point: StoreConformance.Point) async throws {
+        // It answers 501 to conditions on writes.
+        let store = try await Self.store(OpenStackSwift.shared())
+        // Under load it answers 503 here and there.
+        try await point.run(RetryingStore(store), exempt: [.ifAbsentWrites, .ifMatchWrites])
+    }
+
+    @Test(.timeLimit(.minutes(4))) func whatServersHonourIsFoundOut() async throws {
+        #expect(try await Self.store(Ministack.shared()).probeConditions() == .all)
+        #expect(
+            try await Self.store(CephRGW.shared()).probeConditions()
+                == ConditionSupport(ifAbsent: true, ifMatch: true, deleteIfMatch: false))
+        // It knows conditions on removals alone.
+        #expect(
+            try await Self.store(OpenStackSwift.shared()).probeConditions()
+                == ConditionSupport(ifAbsent: false, ifMatch: false, deleteIfMatch: true))
+    }
+
+    @Test(.timeLimit(.minutes(4))) func missingBucketIsNoContainer() async throws {
+        for server in [try Ministack.shared(), try CephRGW.shared(), try OpenStackSwift.shared()] as [any S3Server] {
             var configuration = S3Configuration(bucket: server.freshBucketName())
             configuration.endpoint = server.endpoint
             configuration.addressing = .path

@@ -279,7 +279,8 @@ extension PublishRig {
 }
 
 extension StoreError {
-    static let lost = StoreError(.temporary, message: "the answer was lost")
+    /// With a status: failures without one soon count as a lost line.
+    static let lost = StoreError(.temporary, message: "the answer was lost", status: 503)
     static let denied = StoreError(.forbidden, message: "not allowed", status: 403)
     static let broken = StoreError(.permanent, message: "the request is bad", status: 400)
 }

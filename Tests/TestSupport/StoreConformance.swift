@@ -52,7 +52,7 @@ public enum StoreConformance {
     }
 
     /// All points.
-    public static let points: [Point] = reading + writing + listing + concurrency
+    public static let points: [Point] = reading + writing + listing + multipart + concurrency
 
     /// Runs all points, one after the other.
     /// - Throws: one ``Violation`` that names every point that failed.

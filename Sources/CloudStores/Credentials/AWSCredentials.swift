@@ -23,6 +23,14 @@ public struct AWSCredentials: Sendable, Equatable {
     }
 }
 
+extension AWSCredentials {
+    /// Whether a store cannot tell them apart, whenever they are said to expire.
+    func areSame(as other: AWSCredentials) -> Bool {
+        accessKeyID == other.accessKeyID && secretAccessKey == other.secretAccessKey
+            && sessionToken == other.sessionToken
+    }
+}
+
 /// Gives the credentials to sign a request with. Asked before every request: answers from memory while it can.
 public protocol CredentialsProvider: Sendable {
     /// Credentials that hold now; nil = send the request without a signature.

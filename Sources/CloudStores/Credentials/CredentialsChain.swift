@@ -88,7 +88,7 @@ public final class CredentialsChain: CredentialsProvider {
         let time = now()
         let lookup: Task<Result<AWSCredentials, StoreError>, Never>? = state.withLock { state in
             // Another request's refusal has brought others meanwhile.
-            if let held = state.credentials, held != refused { return Task { .success(held) } }
+            if let held = state.credentials, !held.areSame(as: refused) { return Task { .success(held) } }
             if let running = state.lookup { return running }
             if let last = state.refusedAt, time < last.advanced(seconds: 10) { return nil }
             state.refusedAt = time
@@ -97,7 +97,8 @@ public final class CredentialsChain: CredentialsProvider {
             state.lookup = task
             return task
         }
-        guard let lookup, case .success(let found) = await lookup.value, found != refused else { return nil }
+        guard let lookup, case .success(let found) = await lookup.value, !found.areSame(as: refused)
+        else { return nil }
         return found
     }
 

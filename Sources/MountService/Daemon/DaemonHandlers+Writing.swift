@@ -15,24 +15,24 @@ extension MountDaemon {
             queue: { [self] () throws(ControlProblem) in
                 QueueReport(changes: try writingSide().0.changes().map(changeReport))
             },
-            discard: { [self] name throws(ControlProblem) in try discard(name) },
-            clearQueue: { [self] () throws(ControlProblem) in try clearQueue() },
+            discard: { [self] name throws(ControlProblem) in try await discard(name) },
+            clearQueue: { [self] () throws(ControlProblem) in try await clearQueue() },
             retry: { [self] () throws(ControlProblem) in
                 let staging = try writingSide().0
-                try report { () throws(StagingError) in try staging.retry(refused: true) }
+                try await report { () throws(StagingError) in try staging.retry(refused: true) }
                 return queueSummary(staging)
             },
             conflicts: { [self] all throws(ControlProblem) in
                 let staging = try writingSide().0
-                let found = try report { () throws(StagingError) in try staging.conflicts(includingDecided: all) }
+                let found = try await report { () throws(StagingError) in try staging.conflicts(includingDecided: all) }
                 return ConflictList(conflicts: found.map(ConflictReport.init))
             },
             conflict: { [self] id throws(ControlProblem) in
                 let staging = try writingSide().0
-                return try report { () throws(StagingError) in try staging.conflict(id) }.map(ConflictReport.init)
+                return try await report { () throws(StagingError) in try staging.conflict(id) }.map(ConflictReport.init)
             },
             resolve: { [self] id, wish throws(ControlProblem) in try await resolve(id, wish.choice) },
-            batch: { [self] wish throws(ControlProblem) in try batch(wish.action) },
+            batch: { [self] wish throws(ControlProblem) in try await batch(wish.action) },
             offline: { [self] wish throws(ControlProblem) in
                 connectivity.force(wish.offline)
                 return connectionReport()
@@ -54,10 +54,15 @@ extension MountDaemon {
         return (staging, publisher)
     }
 
-    /// A refusal of the staging as one of the API.
-    func report<Value>(_ body: () throws(StagingError) -> Value) throws(ControlProblem) -> Value {
+    /// Does something that waits for the disk, on a thread that may. A refusal of the staging becomes one of the API.
+    func report<Value: Sendable>(
+        _ body: @escaping @Sendable () throws(StagingError) -> Value
+    ) async throws(ControlProblem) -> Value {
+        let result = await pool.result { () -> Result<Value, StagingError> in
+            do throws(StagingError) { return .success(try body()) } catch { return .failure(error) }
+        }
         do throws(StagingError) {
-            return try body()
+            return try result.get()
         } catch {
             switch error.kind {
             case .notFound: throw .notFound(error.message)
@@ -104,38 +109,40 @@ extension MountDaemon {
     // MARK: The queue
 
     /// Gives up the change of a name, with or without `.fastshot`.
-    private func discard(_ name: String) throws(ControlProblem) -> DiscardResult {
+    private func discard(_ name: String) async throws(ControlProblem) -> DiscardResult {
         let staging = try writingSide().0
         let changes = staging.changes()
         let found =
             changes.last { $0.subject == name } ?? changes.last { $0.subject == name + SessionName.fileSuffix }
             ?? changes.last { $0.remoteName == name }
         guard let found else { throw .notFound("no change of \(name) is pending") }
-        let kept = try report { () throws(StagingError) in try staging.discard(id: found.id) }
+        let kept = try await report { () throws(StagingError) in try staging.discard(id: found.id) }
         return DiscardResult(items: [DiscardResult.Item(name: found.subject, kept: kept)])
     }
 
     /// Gives up what waits to be sent or cannot be. Local files are not waiting, and conflicts have their own commands.
-    private func clearQueue() throws(ControlProblem) -> DiscardResult {
+    private func clearQueue() async throws(ControlProblem) -> DiscardResult {
         let staging = try writingSide().0
         // The latest first: an earlier change may be undone only when no later one needs its name.
         let waiting = staging.changes().reversed().filter { $0.state != .local && $0.state != .conflict }
-        var items: [DiscardResult.Item] = []
-        for change in waiting {
-            do throws(StagingError) {
-                items.append(DiscardResult.Item(name: change.subject, kept: try staging.discard(id: change.id)))
-            } catch {
-                // It was sent meanwhile.
-                if error.kind == .notFound { continue }
-                items.append(DiscardResult.Item(name: change.subject, problem: error.message))
+        return try await report { () throws(StagingError) in
+            var items: [DiscardResult.Item] = []
+            for change in waiting {
+                do throws(StagingError) {
+                    items.append(DiscardResult.Item(name: change.subject, kept: try staging.discard(id: change.id)))
+                } catch {
+                    // It was sent meanwhile.
+                    if error.kind == .notFound { continue }
+                    items.append(DiscardResult.Item(name: change.subject, problem: error.message))
+                }
             }
+            return DiscardResult(items: items.reversed())
         }
-        return DiscardResult(items: items.reversed())
     }
 
-    private func batch(_ action: BatchRequest.Action) throws(ControlProblem) -> BatchResult {
+    private func batch(_ action: BatchRequest.Action) async throws(ControlProblem) -> BatchResult {
         let staging = try writingSide().0
-        return try report { () throws(StagingError) in
+        return try await report { () throws(StagingError) in
             let open = staging.batch ?? 0
             return switch action {
             case .begin: BatchResult(batch: try staging.beginBatch(), changes: 0)
@@ -151,7 +158,7 @@ extension MountDaemon {
         _ id: Int64, _ choice: ResolveRequest.Choice
     ) async throws(ControlProblem) -> ConflictReport {
         let (staging, publisher) = try writingSide()
-        guard let record = try report({ () throws(StagingError) in try staging.conflict(id) }) else {
+        guard let record = try await report({ () throws(StagingError) in try staging.conflict(id) }) else {
             throw .notFound("no such conflict: \(id)")
         }
         var current: ObjectVersion?
@@ -167,7 +174,7 @@ extension MountDaemon {
         }
         let version = current
         return ConflictReport(
-            try report { () throws(StagingError) in
+            try await report { () throws(StagingError) in
                 try staging.decide(id, ConflictChoice(choice), by: "user", current: version)
             })
     }

@@ -11,7 +11,10 @@ extension MountDaemon {
         defer { awaitsSignals.store(false, ordering: .releasing) }
         while unmounted.current == nil {
             let signal = Signals.wait(for: Signals.termination)
-            guard unmounted.current == nil else { return }
+            guard unmounted.current == nil else {
+                hasSignalled.store(false, ordering: .releasing)
+                return
+            }
             log.info("stopping", ["signal": Signals.name(signal)])
             ServiceNotification.stopping("unmounting \(plan.mountpoint)")
             phase.withLock { $0 = .draining }
@@ -36,9 +39,11 @@ extension MountDaemon {
         phase.withLock { $0 = .draining }
         let timeout = lastFlush.withLock { $0 }
         log.info("sending what is pending", ["changes": String(staging.counts.pending)])
-        let impatience = WorkerThread(name: "signals") { [hurry] in
-            // Who sends a second signal does not want to wait.
-            _ = Signals.wait(for: Signals.termination)
+        let impatience = WorkerThread(name: "signals") { [self] in
+            // Who sends a second signal does not want to wait; that of this process itself is none.
+            repeat {
+                _ = Signals.wait(for: Signals.termination)
+            } while hasSignalled.exchange(false, ordering: .acquiringAndReleasing)
             hurry.open(())
         }
         impatience.detach()

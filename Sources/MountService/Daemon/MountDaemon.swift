@@ -26,6 +26,8 @@ public final class MountDaemon: Sendable {
     /// Sends what is staged; nil when the mount refuses changes.
     let publisher: Publisher?
     let localMetadata: LocalMetadata
+    /// Where the control API waits for the disk.
+    let pool = BlockingPool(name: "sessionfs.control")
     let board = ErrorBoard()
     let phase = Guarded(DaemonPhase.starting)
     /// Opens when the kernel has let go of the mount.
@@ -43,6 +45,8 @@ public final class MountDaemon: Sendable {
     let detached = Atomic<Bool>(false)
     /// Signals are waited for; later ones mean something else.
     let awaitsSignals = Atomic<Bool>(true)
+    /// This process has sent itself a signal, to end the wait, and has not received it yet.
+    let hasSignalled = Atomic<Bool>(false)
     let session: FuseSession
     private let tree: FileTree
     let log = Log("mount")
@@ -158,7 +162,10 @@ public final class MountDaemon: Sendable {
         let server = WorkerThread(name: "fuse-loop") { [self] in
             session.run()
             unmounted.open(())
-            if awaitsSignals.load(ordering: .acquiring) { Signals.raise(SIGTERM) }
+            if awaitsSignals.load(ordering: .acquiring) {
+                hasSignalled.store(true, ordering: .releasing)
+                Signals.raise(SIGTERM)
+            }
         }
         let refreshing = Task {
             // What is known is shown at once and without a request; the look for news stays out of its way.

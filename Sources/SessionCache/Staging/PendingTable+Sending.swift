@@ -3,11 +3,13 @@ internal import Platform
 /// What the publisher does: it begins changes, and tells how they ended.
 extension PendingTable {
     /// Changes that may be sent now, oldest first.
-    func sendable(limit: Int) -> [PendingChange] {
+    mutating func sendable(limit: Int) -> [PendingChange] {
         var found: [PendingChange] = []
-        for row in rows.values where mayBegin(row) { found.append(next(row)) }
-        found.sort { $0.sequence < $1.sequence }
-        return Array(found.prefix(limit))
+        for id in inOrder() {
+            if found.count >= limit { break }
+            if let row = rows[id], mayBegin(row) { found.append(next(row)) }
+        }
+        return found
     }
 
     private func mayBegin(_ row: Row) -> Bool {

@@ -46,6 +46,10 @@ struct PendingTable {
     /// Of contents that were hashed; nil where they could not be read.
     var fingerprints: [String: ContentFingerprint?] = [:]
 
+    /// The rows in the order of their sequence, and some that have gone.
+    private var line: [(sequence: Int64, id: Int64)] = []
+    private var isLineSorted = true
+
     private var byName: [NameKey: Int64] = [:]
     private var byRemote: [NameKey: Int64] = [:]
     private var byUnfinished: [NameKey: Int64] = [:]
@@ -132,6 +136,7 @@ struct PendingTable {
     }
 
     private mutating func replace(_ id: Int64, _ row: Row?) {
+        let oldSequence = rows[id]?.change.sequence
         if let old = rows[id] {
             shadowed.subtract(old.shadows)
             unlist(\.byName, old.change.name, id)
@@ -146,6 +151,7 @@ struct PendingTable {
         list(\.byRemote, row.change.remoteName, id)
         list(\.byUnfinished, row.unfinished?.name, id)
         counts.add(row.change, 1)
+        if rows[id]?.change.sequence != oldSequence { enqueue(row.change) }
         lastSequence = max(lastSequence, row.change.sequence)
     }
 
@@ -170,6 +176,20 @@ struct PendingTable {
         if self[keyPath: index][key] == id { self[keyPath: index][key] = nil }
         guard let count = marks[key.mark] else { return }
         marks[key.mark] = count > 1 ? count - 1 : nil
+    }
+
+    private mutating func enqueue(_ change: PendingChange) {
+        if let last = line.last, last.sequence >= change.sequence { isLineSorted = false }
+        line.append((change.sequence, change.id))
+    }
+
+    /// The ids of all rows, oldest change first.
+    mutating func inOrder() -> [Int64] {
+        if !isLineSorted || line.count > 2 * rows.count + 16 {
+            line = rows.values.map { ($0.change.sequence, $0.change.id) }.sorted { $0 < $1 }
+            isLineSorted = true
+        }
+        return line.filter { rows[$0.id]?.change.sequence == $0.sequence }.map(\.id)
     }
 
     // MARK: Questions

@@ -30,22 +30,22 @@ extension Staging {
         _ change: PendingChange, _ kind: ConflictKind, found: ObjectInfo?, decision: ConflictChoice?, decider: String
     ) throws(StagingError) -> ConflictRecord {
         let version = found.map { ObjectVersion(etag: $0.etag, size: $0.size, contentMD5: $0.contentMD5) }
-        let atTarget = change.name.map { SessionName.bodyPrefix + $0 == found?.key } ?? false
+        let isRename =
+            change.name != nil && change.remoteName != nil
+            && !change.name.hasSameBytes(as: change.remoteName)
+        let atTarget = isRename && change.name.map { SessionName.bodyPrefix + $0 }.hasSameBytes(as: found?.key)
         let name = (atTarget ? change.name : change.remoteName ?? change.name) ?? ""
-        var record = ConflictRecord(
+        let base = ConflictRecord(
             id: 0, kind: kind, name: name, expected: atTarget ? change.replaces : change.remote ?? change.replaces,
             found: version, foundModified: found?.modified, wantedName: change.content == nil ? change.name : nil)
-        if change.content != nil, change.name.hasSameBytes(as: name) {
-            record.expected = change.remote ?? change.replaces
-        }
         let isCurrent = core.withLock { $0.table.conflicting(change) != nil }
         var delta = CatalogDelta()
         var partedID: Int64?
         if isCurrent, decision != .mine { (delta, partedID) = try learn(change, name, found, decision) }
         let kept = try keepContents(of: change.id, named: "conflict-\(name)", if: isCurrent && decision == .theirs)
-        let (base, knownID) = (record, try catalogID(name))
+        let knownID = try catalogID(name)
         let parted = partedID
-        record = try commit { core throws(TableError) in
+        let record = try commit { core throws(TableError) in
             try core.settleConflict(
                 change, base, decision: decision, decider: decider, kept: kept, atTarget: atTarget,
                 knownID: parted ?? knownID, in: self)
@@ -185,7 +185,12 @@ extension Staging.Core {
             table.rebase(change.id, on: record.found, atTarget: atTarget, replaced: knownID)
         case .mine, .theirs:
             table.drop(change.id)
-            detached.append(change.id)
+            // Who has it open goes on from what was found.
+            if let version = record.found, hasContents {
+                rebased.append(.init(id: change.id, fileName: record.name, version: version))
+            } else if hasContents {
+                detached.append(change.id)
+            }
         case .both where hasContents, nil where hasContents:
             let local = try localName(record, staging)
             record.localName = local

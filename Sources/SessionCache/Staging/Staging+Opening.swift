@@ -64,7 +64,10 @@ extension Staging {
                 }
             }
             if let content = row.unfinished?.content { files.insert(content.path) }
-            if row.change.state == .open { row.change.state = core.table.restingState(row.change) }
+            // What failed is tried again by a new process.
+            if row.change.state == .open || row.change.state == .failed {
+                row.change.state = core.table.restingState(row.change)
+            }
             core.table.put(row)
         }
         for record in try journal.conflicts() {

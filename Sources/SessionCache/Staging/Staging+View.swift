@@ -88,36 +88,53 @@ extension Staging {
         let (table, ids, drafts) = view.withLock { view in
             (view.table, view.namedIDs(after: id), view.drafts.mapValues(\.draft))
         }
-        let own = try ids.map { id throws(CatalogError) -> SessionEntry? in
-            guard let change = table.rows[id]?.change else { return nil }
-            let draft = drafts[id]?.state.withLock { ($0.size, $0.modified) }
-            return try entry(
-                of: change, size: draft?.0 ?? change.content?.size, modified: draft?.1 ?? change.content?.modified)
-        }.compactMap { $0 }
-        var next = own.startIndex
+        var next = ids.startIndex
         var isStopped = false
-        try catalog.scan(after: id) { row in
-            while next < own.endIndex, own[next].id < row.id {
-                isStopped = !CatalogRow.with(own[next], body)
+        // Rows that the catalog does not know come between those that it knows.
+        func give(before limit: Int64) -> Bool {
+            while next < ids.endIndex, ids[next] < limit {
+                let id = ids[next]
                 next += 1
+                guard let change = table.rows[id]?.change else { continue }
+                isStopped = !CatalogRow.with(shown(change, drafts[id]), body)
                 if isStopped { return false }
             }
-            if table.hides(row) { return true }
-            if let draft = drafts[row.id] {
-                let (size, modified) = draft.state.withLock { ($0.size, $0.modified) }
+            return true
+        }
+        try catalog.scan(after: id) { row in
+            guard give(before: row.id) else { return false }
+            if let change = table.rows[row.id]?.change {
+                guard next < ids.endIndex, ids[next] == row.id else { return true }
+                next += 1
+                var entry = shown(change, drafts[row.id])
+                if change.content == nil, drafts[row.id] == nil {
+                    entry.size = row.size
+                    entry.modified = Timestamp(nanoseconds: row.modifiedNanoseconds)
+                }
+                // The index of another name has other bytes.
+                let keepsName = row.withFileName { name in NameKey.mark(name) == NameKey.mark(entry.fileName) }
+                isStopped = !CatalogRow.with(entry, indexSize: keepsName ? row.indexSize : 0, body)
+            } else if table.hides(row) {
+                return true
+            } else if let draft = drafts[row.id] {
                 let entry = SessionEntry(
-                    pending: row.id, fileName: row.withFileName { name in String(decoding: name) }, size: size,
-                    modified: modified)
+                    pending: row.id, fileName: row.withFileName { name in String(decoding: name) },
+                    size: draft.content.size, modified: draft.content.modified)
                 isStopped = !CatalogRow.with(entry, indexSize: row.indexSize, body)
             } else {
                 isStopped = !body(row)
             }
             return !isStopped
         }
-        while !isStopped, next < own.endIndex {
-            isStopped = !CatalogRow.with(own[next], body)
-            next += 1
-        }
+        if !isStopped { _ = give(before: Int64.max) }
+    }
+
+    /// An entry of what is known here alone.
+    private func shown(_ change: PendingChange, _ draft: Draft?) -> SessionEntry {
+        let content = draft?.content ?? change.content
+        return SessionEntry(
+            pending: change.id, fileName: change.name ?? "", size: content?.size ?? change.remote?.size ?? 0,
+            modified: content?.modified ?? change.changed)
     }
 
     /// Follows a change of the catalog. Names are resolved anew at every look, so only ids have to be kept apart: a

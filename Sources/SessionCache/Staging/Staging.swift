@@ -58,7 +58,8 @@ public final class Staging: Sendable {
     let catalog: Catalog
     let cache: SessionCache
     let onChange: @Sendable (CatalogDelta) -> Void
-    let lock: FileLock
+    /// What keeps other processes out; nil once closed.
+    let lock: Guarded<FileLock?>
     let journal: Mutex<Journal?>
     let core: Mutex<Core>
     let view: Mutex<View>
@@ -77,7 +78,7 @@ public final class Staging: Sendable {
         contents = directory + "/staging"
         self.catalog = catalog
         self.cache = cache
-        self.lock = lock
+        self.lock = Guarded(lock)
         self.onChange = onChange
         self.journal = Mutex(journal)
         view = Mutex(View(table: core.table))
@@ -91,6 +92,7 @@ public final class Staging: Sendable {
             core.withLock { $0.isClosed = true }
             journal = nil
         }
+        lock.withLock { $0 = nil }
         readyHandler.withLock { $0 = nil }
     }
 

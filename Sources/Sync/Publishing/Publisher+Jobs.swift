@@ -70,7 +70,7 @@ extension Publisher {
 
     /// Tells the staging of an end that is none of sending.
     private func settle(_ change: PendingChange, _ stop: PublishStop) async {
-        let (staging, options) = (context.staging, context.options)
+        let (staging, options, reason) = (context.staging, context.options, description(of: stop))
         let outcome = await context.onDisk { () -> Result<Beaten?, StagingError> in
             do throws(StagingError) {
                 switch stop {
@@ -95,6 +95,7 @@ extension Publisher {
             } catch { return .failure(error) }
         }
         if case .success(let beaten?) = outcome { await keep(beaten) }
+        let isBeaten = if case .success(.some) = outcome { true } else { false }
         if case .failure(let failure) = outcome {
             let error = StoreError(.local, message: failure.description)
             let now = Timestamp.monotonic
@@ -102,7 +103,13 @@ extension Publisher {
             staging.postponed(change, reason: failure.description)
         } else {
             board.note(change.id, nil)
-            board.desk { $0.settle(change.id) }
+            let now = Timestamp.monotonic
+            board.desk { desk in
+                // Two machines that both insist would else chase each other without a rest.
+                guard isBeaten else { return desk.settle(change.id) }
+                let again = StoreError(.temporary, message: reason)
+                desk.pause(change.id, after: again, now: now, random: .random(in: 0..<1))
+            }
         }
         board.desk { $0.end(change.id) }
         state.withLock { $0.ended += 1 }

@@ -18,7 +18,10 @@ struct PutJob {
     }
 
     /// What is expected under the name; nil: nothing.
-    var expected: ObjectVersion? { change.remoteName == change.name ? change.remote : change.replaces }
+    var expected: ObjectVersion? {
+        // A conflict that was decided for this machine sets what is replaced, whoever had the name before.
+        change.replaces ?? (change.remoteName == change.name ? change.remote : nil)
+    }
 
     /// The session whose object is replaced.
     private var replacedID: Int64? {

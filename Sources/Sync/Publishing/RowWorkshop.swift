@@ -14,7 +14,7 @@ struct RowWorkshop: Sendable {
     private let known: RowWriter.KnownRows
     private let pool = BlockingPool(name: "rows")
     private static let log = Log("rows")
-    private static let baseName = "rows.json"
+    private static let baseName = "overall-rows"
 
     init(scratch: String, known: @escaping RowWriter.KnownRows) {
         self.scratch = scratch
