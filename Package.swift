@@ -81,7 +81,10 @@ let package = Package(
         tests("SessionFormatTests", ["SessionFormat", "JSON", "Digests"]),
         tests(
             "SessionCacheTests",
-            ["SessionCache", "Catalog", "ObjectStore", "Operations", "Platform", "Digests", "TestSupport"]),
+            [
+                "SessionCache", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "Digests",
+                "TestSupport",
+            ]),
         tests(
             "FileTreeTests",
             ["FileTree", "Catalog", "SessionCache", "ObjectStore", "Operations", "SessionFormat", "Platform"]),

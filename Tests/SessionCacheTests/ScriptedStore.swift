@@ -75,6 +75,9 @@ final class ScriptedStore: ObjectStore {
             reportedSize: reportedSize)
         state.withLock { $0.objects[key] = object }
     }
+    func object(_ key: String) -> Object? { state.withLock { $0.objects[key] } }
+    /// Whether some object has these bytes.
+    func holds(_ bytes: [UInt8]) -> Bool { state.withLock { $0.objects.values.contains { $0.bytes == bytes } } }
     func remove(_ key: String) { state.withLock { $0.objects[key] = nil } }
     func script(_ script: @escaping @Sendable (Request) -> Answer) { state.withLock { $0.script = script } }
 

@@ -1,0 +1,227 @@
+import Catalog
+import ObjectStore
+import Platform
+import Testing
+
+@testable import SessionCache
+
+@Suite(.timeLimit(.minutes(5))) struct StagingSendingTests {
+    private let bytes = pattern(5000)
+
+    @Test func aSentFileBecomesACachedSession() async throws {
+        let fixture = try StagingFixture()
+        let id = try fixture.save("x.fastshot", bytes)
+        let reader = try require_(fixture.staging.openContents(id: id))
+        try fixture.sendAll()
+        #expect(fixture.staging.changes().isEmpty)
+        #expect(try fixture.base.catalog.entry(fileName: "x.fastshot")?.id == id)
+        #expect(fixture.base.cache.state(id) == .cached)
+        #expect(try fixture.staging.openContents(id: id) == nil)
+        #expect(try reader.descriptor.read(at: 0, count: 6000) == bytes)
+        #expect(fixture.deltas.withLock { $0 }.contains { $0.changed.contains(id) })
+        #expect(try Files.names(in: fixture.directory + "/staging").isEmpty)
+    }
+
+    @Test func nobodyBeginsAChangeTwice() throws {
+        let fixture = try StagingFixture()
+        let id = try fixture.save("x.fastshot", bytes)
+        let change = try fixture.begin(id)
+        #expect(fixture.staging.begin(id) == nil && fixture.staging.sendable(limit: 9).isEmpty)
+        fixture.staging.postponed(change, reason: "no network")
+        #expect(fixture.staging.change(id: id)?.reason == "no network")
+        #expect(fixture.staging.begin(id) != nil)
+    }
+
+    @Test func contentsStayWhileTheyAreSent() async throws {
+        let fixture = try StagingFixture()
+        let id = try fixture.save("x.fastshot", bytes)
+        let change = try fixture.begin(id)
+        try await fixture.overwrite("x.fastshot", [1, 2])
+        #expect(try Files.read(try require_(change.content?.path)) == bytes)
+        var publisher = ModelPublisher(fixture: fixture)
+        try publisher.perform(change)
+        try fixture.staging.sent([fixture.sent(change)])
+        let rest = try require_(fixture.staging.change(id: id))
+        #expect(rest.kind == .edit && rest.remote?.etag == fixture.bucket("x.fastshot")?.etag && rest.state == .ready)
+        #expect(try fixture.reads("x.fastshot", [1, 2]))
+        #expect(!Files.exists(try require_(change.content?.path)))
+        try fixture.sendAll()
+        #expect(fixture.bucket("x.fastshot")?.bytes == [1, 2])
+    }
+
+    @Test func contentsThatMayHaveArrivedAreKnownAgain() async throws {
+        let fixture = try StagingFixture()
+        let id = try fixture.save("x.fastshot", bytes)
+        let change = try fixture.begin(id)
+        var publisher = ModelPublisher(fixture: fixture)
+        try publisher.perform(change)
+        fixture.staging.postponed(change, reason: "no answer")
+        try await fixture.overwrite("x.fastshot", [1, 2])
+        #expect(fixture.staging.change(id: id)?.attempted.count == 1)
+        try fixture.sendAll()
+        #expect(fixture.bucket("x.fastshot")?.bytes == [1, 2])
+    }
+
+    @Test func whatAKilledProcessMayHaveSentIsKnownAgain() async throws {
+        let fixture = try StagingFixture()
+        try fixture.save("x.fastshot", bytes)
+        var publisher = ModelPublisher(fixture: fixture)
+        try publisher.perform(try fixture.begin())
+        try fixture.kill()
+        _ = try fixture.staging.remove("x.fastshot")
+        #expect(try fixture.names().isEmpty)
+        try fixture.sendAll()
+        #expect(fixture.bucket("x.fastshot") == nil && fixture.staging.changes().isEmpty)
+    }
+
+    @Test func aNewFileThatWasNeverSentLeavesNothingBehind() throws {
+        let fixture = try StagingFixture()
+        try fixture.save("x.fastshot", bytes)
+        _ = try fixture.staging.remove("x.fastshot")
+        #expect(fixture.staging.changes().isEmpty)
+        #expect(try Files.names(in: fixture.directory + "/staging").isEmpty)
+    }
+
+    @Test func aFileRemovedWhileItIsSentGoesAgain() throws {
+        let fixture = try StagingFixture()
+        try fixture.save("x.fastshot", bytes)
+        let change = try fixture.begin()
+        _ = try fixture.staging.remove("x.fastshot")
+        var publisher = ModelPublisher(fixture: fixture)
+        try publisher.perform(change)
+        try fixture.staging.sent([fixture.sent(change)])
+        #expect(try fixture.names().isEmpty)
+        try fixture.sendAll()
+        #expect(fixture.bucket("x.fastshot") == nil)
+        #expect(try fixture.base.catalog.entry(fileName: "x.fastshot") == nil)
+    }
+
+    @Test func aFileMadeInPlaceOfARemovedOneIsAnEdit() async throws {
+        let fixture = try StagingFixture()
+        let old = try await fixture.base.add("x.fastshot", bytes)
+        _ = try fixture.staging.remove("x.fastshot")
+        let file = try fixture.staging.create("x.fastshot")
+        // It is not durable yet: a kill must not bring the old one back.
+        try fixture.kill()
+        #expect(try fixture.names().isEmpty)
+        try fixture.save("x.fastshot", [1])
+        let change = try require_(fixture.staging.sendable(limit: 9).first)
+        #expect(change.kind == .edit && change.replacedID == old && fixture.staging.changes().count == 1)
+        try fixture.sendAll()
+        #expect(fixture.bucket("x.fastshot")?.bytes == [1])
+        withExtendedLifetime(file) {}
+    }
+
+    @Test func aFileMadeWhileTheOldOneIsBeingRemovedWaits() async throws {
+        let fixture = try StagingFixture()
+        try await fixture.base.add("x.fastshot", bytes)
+        _ = try fixture.staging.remove("x.fastshot")
+        let removal = try fixture.begin()
+        try fixture.save("x.fastshot", [1])
+        #expect(fixture.staging.sendable(limit: 9).isEmpty)
+        var publisher = ModelPublisher(fixture: fixture)
+        try publisher.perform(removal)
+        try fixture.staging.sent([fixture.sent(removal)])
+        let change = try require_(fixture.staging.sendable(limit: 9).first)
+        #expect(change.kind == .create && change.replaces == nil)
+        try fixture.sendAll()
+        #expect(fixture.bucket("x.fastshot")?.bytes == [1])
+        #expect(try fixture.names() == ["x.fastshot"])
+    }
+
+    @Test func aHalfDoneRenameIsFinishedBeforeTheNext() async throws {
+        let fixture = try StagingFixture()
+        let id = try await fixture.base.add("x.fastshot", bytes)
+        _ = try fixture.staging.rename("x.fastshot", to: "y.fastshot", replacing: false)
+        let change = try fixture.begin()
+        var publisher = ModelPublisher(fixture: fixture)
+        try publisher.perform(change)
+        fixture.staging.postponed(change, reason: "no answer")
+        _ = try fixture.staging.rename("y.fastshot", to: "x.fastshot", replacing: false)
+        try fixture.kill()
+        #expect(try fixture.names() == ["x.fastshot"])
+        #expect(try fixture.begin(id).name == "y.fastshot")
+        try fixture.kill()
+        try fixture.sendAll()
+        #expect(fixture.bucket("x.fastshot")?.bytes == bytes && fixture.bucket("y.fastshot") == nil)
+    }
+
+    @Test func aRefusedRenameIsTakenBack() async throws {
+        let fixture = try StagingFixture()
+        try await fixture.base.add("x.fastshot", bytes)
+        _ = try fixture.staging.rename("x.fastshot", to: "y.fastshot", replacing: false)
+        try fixture.staging.undone(try fixture.begin(), reason: "forbidden")
+        #expect(try fixture.names() == ["x.fastshot"])
+        #expect(fixture.staging.changes().isEmpty)
+        _ = try fixture.staging.remove("x.fastshot")
+        try fixture.staging.undone(try fixture.begin(), reason: "forbidden")
+        #expect(try fixture.names() == ["x.fastshot"])
+    }
+
+    @Test func aRefusedRenameWhoseOldNameIsTakenFails() async throws {
+        let fixture = try StagingFixture()
+        let id = try await fixture.base.add("x.fastshot", bytes)
+        _ = try fixture.staging.rename("x.fastshot", to: "y.fastshot", replacing: false)
+        try fixture.save("x.fastshot", [1])
+        try fixture.staging.undone(try fixture.begin(), reason: "forbidden")
+        #expect(fixture.staging.change(id: id)?.state == .failed)
+        #expect(try fixture.names() == ["x.fastshot", "y.fastshot"])
+        #expect(fixture.staging.sendable(limit: 9).isEmpty)
+    }
+
+    @Test func whatIsRejectedWaitsForARetryOrAnEdit() async throws {
+        let fixture = try StagingFixture()
+        let id = try fixture.save("x.fastshot", bytes)
+        try fixture.staging.rejected(try fixture.begin(), .refused, reason: "no session")
+        try fixture.kill()
+        #expect(fixture.staging.counts.refused == 1 && fixture.staging.sendable(limit: 9).isEmpty)
+        #expect(fixture.staging.change(id: id)?.reason == "no session")
+        try fixture.staging.retry(refused: false)
+        #expect(fixture.staging.sendable(limit: 9).isEmpty)
+        try fixture.staging.retry(refused: true)
+        #expect(fixture.staging.sendable(limit: 9).count == 1)
+        try fixture.staging.rejected(try fixture.begin(), .failed, reason: "forbidden")
+        try await fixture.overwrite("x.fastshot", [1])
+        #expect(fixture.staging.sendable(limit: 9).count == 1)
+    }
+
+    @Test func anUploadInPartsIsRemembered() throws {
+        let fixture = try StagingFixture()
+        let id = try fixture.save("x.fastshot", bytes)
+        let progress = MultipartProgress(uploadID: "u1", key: "sessions/x.fastshot", partSize: 8 << 20)
+        try fixture.staging.note(try fixture.begin(), multipart: progress)
+        try fixture.kill()
+        #expect(fixture.staging.change(id: id)?.multipart == progress)
+        #expect(try fixture.begin(id).multipart == progress)
+    }
+
+    @Test func thePublisherHearsWhenThereIsWork() throws {
+        let fixture = try StagingFixture()
+        let calls = Guarded<Int>(0)
+        fixture.staging.onReady { calls.withLock { $0 += 1 } }
+        let before = calls.withLock { $0 }
+        try fixture.save("x.fastshot", bytes)
+        #expect(calls.withLock { $0 } > before)
+    }
+
+    @Test func ofAllThatFlushAtOnceEveryOneIsDurable() async throws {
+        let fixture = try StagingFixture()
+        let staging = fixture.staging
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for number in 0..<24 {
+                group.addTask {
+                    let file = try staging.create("\(number).fastshot")
+                    try file.write(pattern(500, seed: UInt64(number)).span.bytes, at: 0)
+                    try file.flush()
+                    file.close()
+                }
+            }
+            try await group.waitForAll()
+        }
+        try fixture.kill()
+        for number in 0..<24 {
+            #expect(try fixture.reads("\(number).fastshot", pattern(500, seed: UInt64(number))))
+        }
+        #expect(fixture.staging.counts.pending == 24)
+    }
+}
