@@ -89,10 +89,7 @@ import Testing
         try MountWorld.with(.ministack, proxied: true) { world in
             world.options = ["--key-file", try world.keyFile()]
             let child = try world.start(["mount", "-f"] + world.options + [world.bucket.url, world.point])
-            try world.eventually("it is ready") {
-                world.isMounted() && (try world.status().value("phase") as? String) == "ready"
-            }
-            try world.refresh()
+            try world.eventually("it is ready") { world.run(["refresh", world.point]).status == 0 }
             try #require(world.bucket.proxy).setState(.refusing)
             try world.save(TestSession.fileName(1), TestSession.bytes(1))
             child.kill(SIGTERM)
