@@ -1,4 +1,4 @@
-public import Platform
+package import Platform
 
 /// Sessions that are shown and that the catalog does not know, or not as they are shown.
 extension SessionEntry {
