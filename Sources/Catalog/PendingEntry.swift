@@ -9,18 +9,3 @@ extension SessionEntry {
             sha256: nil, uploaded: nil, indexState: .unknown)
     }
 }
-
-extension CatalogRow {
-    /// Runs `body` with a row of a listing.
-    package static func with<Result>(
-        _ entry: SessionEntry, indexSize: UInt64? = nil, _ body: (borrowing CatalogRow) -> Result
-    ) -> Result {
-        var name = entry.fileName
-        return name.withUTF8 { bytes in
-            body(
-                CatalogRow(
-                    id: entry.id, size: entry.size, modifiedNanoseconds: entry.modified.nanoseconds,
-                    indexSize: indexSize ?? entry.indexSize, name: UnsafeRawBufferPointer(bytes)))
-        }
-    }
-}
