@@ -94,7 +94,9 @@ import Testing
         #expect(fixture.staging.sendable(limit: 9).isEmpty)
         second.close()
         #expect(fixture.staging.sendable(limit: 9).count == 1)
-        #expect { try reader.write([UInt8]([1]).span.bytes, at: 0) } throws: { ($0 as? StagingError)?.kind == .notPermitted }
+        #expect { try reader.write([UInt8]([1]).span.bytes, at: 0) } throws: {
+            ($0 as? StagingError)?.kind == .notPermitted
+        }
     }
 
     @Test func openingForWritingWithoutWritingChangesNothing() async throws {
