@@ -16,6 +16,8 @@ public final class Publisher: Sendable {
         var totals = PublisherStatus()
         /// Changes that have ended, sent or not, since the publisher was made.
         var ended: UInt64 = 0
+        /// How often the staging was asked for what can be sent: it goes through all that is pending.
+        var looks: UInt64 = 0
     }
 
     let context: PublishContext
@@ -120,8 +122,7 @@ public final class Publisher: Sendable {
             return conditions.wait(now)
         }
         while board.desk({ $0.room(now) }) > 0 {
-            guard let id = queue.next(fill: { context.staging.sendable(limit: $0).map(\.id) }, ifNews: board.takeNews)
-            else { break }
+            guard let id = queue.next(fill: sendable, ifNews: board.takeNews) else { break }
             guard board.desk({ $0.beginIfRested(id, now) }) else { continue }
             guard let change = context.staging.begin(id) else {
                 board.desk { $0.end(id) }
@@ -131,6 +132,11 @@ public final class Publisher: Sendable {
             group.addTask { await self.carryOut(change) }
         }
         return board.desk { $0.nextEnd(now) }
+    }
+
+    private func sendable(_ limit: Int) -> [Int64] {
+        state.withLock { $0.looks += 1 }
+        return context.staging.sendable(limit: limit).map(\.id)
     }
 
     private func beginRows(_ group: inout DiscardingTaskGroup, isOnline: Bool) -> Double? {
@@ -157,6 +163,8 @@ public final class Publisher: Sendable {
         guard let right else { return left }
         return min(left, right)
     }
+
+    var looks: UInt64 { state.withLock { $0.looks } }
 
     /// Where the sending stands.
     public var status: PublisherStatus {
