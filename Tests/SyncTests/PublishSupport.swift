@@ -113,7 +113,8 @@ final class PublishRig: Sendable {
     ///   - server: a real one in place of the bucket in memory.
     ///   - conditions: what is remembered of the server; nil: nothing.
     init(
-        bucket: MemoryStore = MemoryStore(), server: (any ObjectStore)? = nil, honours: Bool = true, tellsMD5: Bool = false,
+        bucket: MemoryStore = MemoryStore(), server: (any ObjectStore)? = nil, honours: Bool = true,
+        tellsMD5: Bool = false,
         conditions: ConditionSupport? = .all, directory: TemporaryDirectory? = nil,
         _ change: (inout PublisherOptions) -> Void = { _ in }
     ) throws {
