@@ -6,7 +6,8 @@ import Testing
 /// The daemon is killed at every step of the write path, once in each run, and once more in the recovery: nothing that
 /// was accepted is lost, nothing is there twice, nothing is left lying about.
 ///
-/// `SESSIONFS_KILL_STEPS=all` takes every occurrence of every step instead of the first and the last.
+/// `SESSIONFS_KILL_STEPS=all` takes every time that a step is passed, instead of one of each: the first, one in the middle
+/// or the last, by turns.
 @Suite(.timeLimit(.minutes(20))) struct KillAtEveryStep {
     @Test func onADirectory() throws { try killEverywhere(.directory, large: false) }
 
@@ -22,10 +23,13 @@ import Testing
     ) throws {
         let steps = try listSteps(kind, large: large).filter(isWanted)
         #expect(steps.count >= 8, "the write path has more steps than \(steps)")
-        for step in steps { try killOnce(kind, large: large, step) }
+        for step in steps {
+            print("killed at \(step) on \(kind.rawValue)")
+            try killOnce(kind, large: large, step)
+        }
     }
 
-    /// What is passed on the way, as `name:n`: of each name the first and the last time.
+    /// What is passed on the way, as `name:n`.
     private func listSteps(_ kind: StoreKind, large: Bool) throws -> [String] {
         var steps: [String] = []
         try MountWorld.with(kind, seconds: 240) { world in
@@ -45,8 +49,8 @@ import Testing
                 counts[String(parts[0]), default: 0] = max(counts[String(parts[0])] ?? 0, count)
             }
             let isThorough = Environment.value("SESSIONFS_KILL_STEPS") == "all"
-            for (name, count) in counts.sorted(by: { $0.key < $1.key }) {
-                let wanted = isThorough ? Array(1...count) : count == 1 ? [1] : [1, count]
+            for (place, (name, count)) in counts.sorted(by: { $0.key < $1.key }).enumerated() {
+                let wanted = isThorough ? Array(1...count) : [[1, (count + 1) / 2, count][place % 3]]
                 steps += wanted.map { "\(name):\($0)" }
             }
         }

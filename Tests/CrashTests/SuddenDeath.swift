@@ -43,6 +43,8 @@ import Testing
             let names = (0..<4).map { TestSession.fileName($0) }
             try world.save(names[0], TestSession.bytes(0))
             try world.drain()
+            // A program that is started meanwhile would inherit the files and close them, which accepts what was written.
+            let daemon = try world.daemon()
             let edited = try OpenedFile(world.body(names[0]), O_RDWR)
             try edited.write(TestSession.bytes(10), at: 0)
             let synchronised = try OpenedFile(world.body(names[1]), O_WRONLY | O_CREAT)
@@ -50,7 +52,8 @@ import Testing
             try synchronised.synchronize()
             let fresh = try OpenedFile(world.body(names[2]), O_WRONLY | O_CREAT)
             try fresh.write(TestSession.bytes(2), at: 0)
-            try world.killDaemon()
+            kill(daemon, SIGKILL)
+            try world.eventuallyGone(daemon)
             try? edited.close()
             try? synchronised.close()
             try? fresh.close()
@@ -78,14 +81,16 @@ import Testing
             try world.killDaemon()
             try Files.removeTree(world.cacheDirectory())
             try world.mount()
-            #expect(try world.sessions() == [names[0], names[3], names[4]])
+            let pending = try world.sessions()
+            #expect(pending == [names[0], names[3], names[4]])
             try world.drain()
             #expect(
                 try world.bucket.bodies() == [
                     names[0]: TestSession.bytes(10), names[3]: TestSession.bytes(2), names[4]: TestSession.bytes(4),
                 ])
             try world.bucket.expectClean()
-            #expect(try world.sessions() == [names[0], names[3], names[4]])
+            let shown = try world.sessions()
+            #expect(shown == [names[0], names[3], names[4]])
             #expect(try world.conflicts(all: true).isEmpty)
         }
     }

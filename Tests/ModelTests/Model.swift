@@ -192,9 +192,13 @@ final class Model {
         try #require(
             shown == mine.keys.sorted(), "machine \(player.number)\n\(story)\n\(player.machine.log)")
         for (name, seed) in mine where dice.roll(3) == 0 {
+            let read = Posix.read(player.machine.body(name))
+            // An unmount drops cached bodies; of a session that is only renamed nothing else is here.
+            if player.isOffline, read.error == ENETUNREACH { continue }
+            let isRight = read.error == 0 && Noise.same(read.bytes, Self.bytes(seed))
             try #require(
-                player.machine.holds(name, Self.bytes(seed)),
-                "machine \(player.number): \(name) is not \(seed)\n\(story)\n\(player.machine.log)")
+                isRight,
+                "machine \(player.number): \(name) is not \(seed): \(read.error)\n\(story)\n\(player.machine.log)")
         }
     }
 
@@ -208,7 +212,8 @@ final class Model {
         let bodies = try world.bucket.bodies()
         #expect(bodies.keys.sorted() == reference.keys.sorted(), "\(story)")
         for (name, seed) in reference {
-            #expect(Noise.same(bodies[name] ?? [], Self.bytes(seed)), "\(name) is not \(seed)\n\(story)")
+            let isRight = Noise.same(bodies[name] ?? [], Self.bytes(seed))
+            #expect(isRight, "\(name) is not \(seed)\n\(story)")
         }
         // Rows that the client overwrote are written again. What it wrote of sessions that were removed at that moment
         // stays until it writes the next time.
@@ -223,7 +228,8 @@ final class Model {
             #expect(
                 try player.machine.sessions() == reference.keys.sorted(), "machine \(player.number)\n\(story)")
             for (name, seed) in reference {
-                #expect(player.machine.holds(name, Self.bytes(seed)), "machine \(player.number): \(name)\n\(story)")
+                let isRight = player.machine.holds(name, Self.bytes(seed))
+                #expect(isRight, "machine \(player.number): \(name)\n\(story)")
             }
             #expect(try player.machine.queue().isEmpty)
             #expect(try player.machine.conflicts(all: true).isEmpty, "\(story)")

@@ -78,10 +78,12 @@ final class SharedNames {
                     isSettled = false
                     let choice = ["mine", "theirs", "both"][dice.roll(3)]
                     history.append("resolve \(conflict.kind) of \(conflict.name): \(choice)")
-                    if choice == "theirs", let localName = conflict.localName {
-                        lost.append(try machine.contents(localName))
-                    }
-                    try machine.resolve(conflict.id, choice)
+                    let mine = choice == "theirs" ? try conflict.localName.map { try machine.contents($0) } : nil
+                    let result = machine.run(["conflicts", "resolve", machine.point, "\(conflict.id)", choice])
+                    // A name for which another conflict was decided just now has to wait for its upload.
+                    try #require(
+                        result.status == 0 || result.errors.contains("pending change"), "\(result)\n\(story)")
+                    if result.status == 0, let mine { lost.append(mine) }
                 }
             }
         }

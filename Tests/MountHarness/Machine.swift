@@ -102,7 +102,10 @@ package class Machine {
         try Files.makeDirectories(target)
         let result = run(
             ["mount"] + self.options + options + [bucket.url, target], environment: environment, location)
-        if result.status == 0, let pid = (try? json(["status", target], location))?["pid"] as? Int {
+        // A daemon that is told to die may be dead by now.
+        let status = run(["status", "--json", target], location)
+        let fields = try? JSONSerialization.jsonObject(with: Data(status.output.utf8)) as? [String: Any]
+        if result.status == 0, status.status == 0, let pid = fields?["pid"] as? Int {
             daemons.withLock { _ = $0.insert(Int32(pid)) }
         }
         return result

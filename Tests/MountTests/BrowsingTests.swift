@@ -67,7 +67,7 @@ import Testing
         }
     }
 
-    @Test func nothingCanBeChangedWhereItIsReadOnly() throws {
+    @Test func nothingCanBeChanged() throws {
         try MountWorld.with(.directory, .fixture) { world in
             try world.mount(["--read-only"])
             let script = """

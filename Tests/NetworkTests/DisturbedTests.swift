@@ -127,7 +127,8 @@ import Testing
     /// A removal that the store forbids is undone: the file is back.
     @Test func aForbiddenRemovalIsUndone() throws {
         try withLine { world, proxy in
-            try proxy.inject(.status(403, code: "AccessDenied"), times: 1_000_000, method: "DELETE")
+            try proxy.inject(
+                .status(403, code: "AccessDenied"), times: 1_000_000, method: "DELETE", path: "/sessions/")
             try world.delete(TestSession.fileName(1))
             #expect(try world.sessions() == [TestSession.fileName(0)])
             world.flush()

@@ -153,15 +153,16 @@ import Testing
     }
 
     private func remove(_ world: inout World, _ name: String) throws {
-        do {
-            let id = try world.fixture.staging.remove(name)
-            #expect(world.files[name] != nil)
-            world.files[name] = nil
-            world.open[id]?.name = nil
-            world.log.append("remove \(name) = \(id)")
-        } catch let error as StagingError where error.kind == .notFound {
+        let id: Int64
+        do throws(StagingError) { id = try world.fixture.staging.remove(name) } catch {
+            guard error.kind == .notFound else { throw error }
             #expect(world.files[name] == nil)
+            return
         }
+        #expect(world.files[name] != nil)
+        world.files[name] = nil
+        world.open[id]?.name = nil
+        world.log.append("remove \(name) = \(id)")
     }
 
     private func rename(_ world: inout World, _ name: String, _ target: String) throws {

@@ -32,6 +32,12 @@ extension MountDaemon {
             "\(plan.mountpoint) is read-only: another mount holds \(plan.stateDirectory); --state-dir chooses another"
     }
 
+    /// What the user should know about a mount that has just begun.
+    var startWarning: String? {
+        readOnlyWarning
+            ?? staging?.damage.map { "changes of an earlier mount of \(plan.mountpoint): \($0)" }
+    }
+
     /// Waits for a close until the bucket has the file, or will not get it.
     static func cloudWait(
         staging: Staging?, publisher: Publisher?, connectivity: Connectivity

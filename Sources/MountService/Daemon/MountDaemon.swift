@@ -151,6 +151,7 @@ public final class MountDaemon: Sendable {
             log.warning("the catalog was damaged and is made anew", ["reason": recovered])
             board.post("catalog", recovered)
         }
+        if let damage = staging?.damage { board.post("queue", "changes of an earlier mount: \(damage)") }
     }
 
     // MARK: Life
@@ -200,7 +201,7 @@ public final class MountDaemon: Sendable {
         }
         phase.withLock { $0 = .ready }
         let publishing = Task { [publisher] in await publisher?.run() ?? () }
-        ready(entry, readOnlyWarning ?? "")
+        ready(entry, startWarning ?? "")
         ServiceNotification.ready("\(plan.store.location) at \(plan.mountpoint)")
         let housekeeping = Task { await keepSmall() }
 

@@ -57,6 +57,8 @@ public struct ConflictRecord: Sendable, Equatable {
     public var foundModified: Timestamp?
     /// For `.renamed`, and `.removedEdited`: what the user wanted to happen to ``name``: the new name, nil to remove it.
     public var wantedName: String?
+    /// For `.renamed`, where ``name`` is the new name and was taken: the name of the session that was to get it.
+    public var sourceName: String?
     /// When it was noticed.
     public var opened: Timestamp
     /// When it was decided; nil while pending.
@@ -72,7 +74,8 @@ public struct ConflictRecord: Sendable, Equatable {
     public init(
         id: Int64, kind: ConflictKind, name: String, localName: String? = nil, changeID: Int64? = nil,
         expected: ObjectVersion? = nil, found: ObjectVersion? = nil, foundModified: Timestamp? = nil,
-        wantedName: String? = nil, opened: Timestamp = .now, decided: Timestamp? = nil, choice: ConflictChoice? = nil,
+        wantedName: String? = nil, sourceName: String? = nil, opened: Timestamp = .now, decided: Timestamp? = nil,
+        choice: ConflictChoice? = nil,
         decidedBy: String? = nil, keptPath: String? = nil
     ) {
         self.id = id
@@ -84,6 +87,7 @@ public struct ConflictRecord: Sendable, Equatable {
         self.found = found
         self.foundModified = foundModified
         self.wantedName = wantedName
+        self.sourceName = sourceName
         self.opened = opened
         self.decided = decided
         self.choice = choice

@@ -8,11 +8,12 @@ enum JournalQuery: Int, DatabaseQuery {
     case changes, putChange, dropChange
     case conflicts, conflict, putConflict
     case setting, setSetting, removeSetting
+    case abandoned, putAbandoned, dropAbandoned
 
     private static let conflictColumns = """
         SELECT id, kind, name, local_name, change_id, expected, expected_etag, expected_size, expected_md5,
           found, found_etag, found_size, found_md5, found_modified, wanted_name, opened, decided, choice, decided_by,
-          kept FROM conflict
+          kept, source_name FROM conflict
         """
 
     var sql: String {
@@ -41,12 +42,15 @@ enum JournalQuery: Int, DatabaseQuery {
             """
             INSERT OR REPLACE INTO conflict (id, kind, name, local_name, change_id, expected, expected_etag,
               expected_size, expected_md5, found, found_etag, found_size, found_md5, found_modified, wanted_name,
-              opened, decided, choice, decided_by, kept)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)
+              opened, decided, choice, decided_by, kept, source_name)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)
             """
         case .setting: "SELECT value FROM setting WHERE key = ?1"
         case .setSetting: "INSERT OR REPLACE INTO setting (key, value) VALUES (?1, ?2)"
         case .removeSetting: "DELETE FROM setting WHERE key = ?1"
+        case .abandoned: "SELECT upload_id, key, part_size FROM abandoned"
+        case .putAbandoned: "INSERT OR REPLACE INTO abandoned (upload_id, key, part_size) VALUES (?1, ?2, ?3)"
+        case .dropAbandoned: "DELETE FROM abandoned WHERE upload_id = ?1"
         }
     }
 }
@@ -62,9 +66,12 @@ struct Journal {
     private static let applicationID = 0x7366_736a
 
     /// Opens the journal, and makes it when it is missing.
+    /// - Throws: `.corrupt` when it is damaged.
     init(path: String) throws(StagingError) {
         if !Files.exists(path) {
             do throws(SystemError) {
+                // A log that is left of another database must not become part of this one.
+                for suffix in ["-wal", "-shm"] where Files.exists(path + suffix) { try Files.remove(path + suffix) }
                 _ = try FileDescriptor.open(path, [.readWrite, .exclusive], permissions: 0o600)
                 try Files.synchronizeDirectory(Files.parentDirectory(path))
             } catch { throw StagingError(error) }
@@ -103,9 +110,13 @@ struct Journal {
           id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, local_name TEXT, change_id INTEGER,
           expected INTEGER NOT NULL, expected_etag TEXT, expected_size INTEGER, expected_md5 TEXT,
           found INTEGER NOT NULL, found_etag TEXT, found_size INTEGER, found_md5 TEXT, found_modified INTEGER,
-          wanted_name TEXT, opened INTEGER NOT NULL, decided INTEGER, choice TEXT, decided_by TEXT, kept TEXT
+          wanted_name TEXT, opened INTEGER NOT NULL, decided INTEGER, choice TEXT, decided_by TEXT, kept TEXT,
+          source_name TEXT
         ) STRICT;
         CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+        CREATE TABLE abandoned (
+          upload_id TEXT PRIMARY KEY, key TEXT NOT NULL, part_size INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
         """
 
     // MARK: Writing
@@ -115,17 +126,14 @@ struct Journal {
         /// Rows by their ids; nil leaves.
         var rows: [Int64: PendingTable.Row?] = [:]
         var conflicts: [ConflictRecord] = []
+        /// Uploads that nobody goes on with, by their ids; nil leaves.
+        var abandoned: [String: MultipartProgress?] = [:]
         /// Set when the batch changed.
         var batch: Int64??
         var lastBatch: Int64?
 
-        var isEmpty: Bool { rows.isEmpty && conflicts.isEmpty && batch == nil && lastBatch == nil }
-
-        mutating func merge(_ later: Writes) {
-            rows.merge(later.rows) { $1 }
-            conflicts += later.conflicts
-            if let new = later.batch { batch = .some(new) }
-            lastBatch = later.lastBatch ?? lastBatch
+        var isEmpty: Bool {
+            rows.isEmpty && conflicts.isEmpty && abandoned.isEmpty && batch == nil && lastBatch == nil
         }
     }
 
@@ -141,6 +149,7 @@ struct Journal {
                 }
             }
             for record in writes.conflicts { try put(record) }
+            for (uploadID, progress) in writes.abandoned { try putAbandoned(uploadID, progress) }
             if let batch = writes.batch { try set("batch", batch.map(String.init)) }
             if let last = writes.lastBatch { try set("last_batch", String(last)) }
         }
@@ -169,6 +178,17 @@ struct Journal {
         }
     }
 
+    private func putAbandoned(_ uploadID: String, _ progress: MultipartProgress?) throws(CatalogError) {
+        try connection.use(progress == nil ? .dropAbandoned : .putAbandoned) { statement throws(CatalogError) in
+            statement.bind(0, uploadID)
+            if let progress {
+                statement.bind(1, progress.key)
+                statement.bind(2, Int64(bitPattern: progress.partSize))
+            }
+            _ = try statement.step()
+        }
+    }
+
     private func set(_ key: String, _ value: String?) throws(CatalogError) {
         try connection.use(value == nil ? .removeSetting : .setSetting) { statement throws(CatalogError) in
             statement.bind(0, key)
@@ -178,6 +198,17 @@ struct Journal {
     }
 
     // MARK: Reading
+
+    /// - Throws: what SQLite finds wrong with the file.
+    func check() throws(StagingError) {
+        let problem: String?
+        do throws(CatalogError) {
+            problem = try connection.once("PRAGMA quick_check(1)") { statement throws(CatalogError) in
+                try statement.step() ? statement.text(0) : nil
+            }
+        } catch { throw StagingError(error) }
+        if problem != "ok" { throw StagingError(.corrupt, problem ?? "the check gave no answer") }
+    }
 
     /// All rows.
     func rows(contents directory: String) throws(CatalogError) -> [PendingTable.Row] {
@@ -200,6 +231,20 @@ struct Journal {
         try connection.use(.conflicts) { statement throws(CatalogError) in
             var found: [ConflictRecord] = []
             while try statement.step() { found.append(statement.conflict()) }
+            return found
+        }
+    }
+
+    /// Uploads in parts that nobody goes on with.
+    func abandoned() throws(CatalogError) -> [MultipartProgress] {
+        try connection.use(.abandoned) { statement throws(CatalogError) in
+            var found: [MultipartProgress] = []
+            while try statement.step() {
+                guard let uploadID = statement.text(0), let key = statement.text(1) else { continue }
+                found.append(
+                    MultipartProgress(
+                        uploadID: uploadID, key: key, partSize: UInt64(bitPattern: statement.integer(2))))
+            }
             return found
         }
     }

@@ -64,21 +64,23 @@ extension Statement {
         bind(17, record.choice?.rawValue)
         bind(18, record.decidedBy)
         bind(19, record.keptPath)
+        bind(20, record.sourceName)
     }
 
     func conflict() -> ConflictRecord {
         ConflictRecord(
             id: integer(0), kind: text(1).flatMap(ConflictKind.init) ?? .edited, name: text(2) ?? "",
             localName: text(3), changeID: optionalInteger(4), expected: version(5), found: version(9),
-            foundModified: time(13), wantedName: text(14), opened: Timestamp(nanoseconds: integer(15)),
+            foundModified: time(13), wantedName: text(14), sourceName: text(20),
+            opened: Timestamp(nanoseconds: integer(15)),
             decided: time(16), choice: text(17).flatMap(ConflictChoice.init), decidedBy: text(18), keptPath: text(19))
     }
 
     private func time(_ column: Int32) -> Timestamp? { optionalInteger(column).map(Timestamp.init(nanoseconds:)) }
 
-    /// A version takes four columns; the first tells whether there is one.
+    /// A version takes four columns; the first tells whether there is one: 0 none, 1, 2 for one that may be gone.
     private func bind(_ column: Int32, _ version: ObjectVersion?) {
-        bind(column, Int64(version == nil ? 0 : 1))
+        bind(column, version.map { $0.mayBeGone ? 2 : 1 } ?? Int64(0))
         bind(column + 1, version?.etag)
         bind(column + 2, version.map { Int64(bitPattern: $0.size) })
         bind(column + 3, version?.contentMD5)
@@ -87,7 +89,8 @@ extension Statement {
     private func version(_ column: Int32) -> ObjectVersion? {
         guard integer(column) != 0 else { return nil }
         return ObjectVersion(
-            etag: text(column + 1), size: UInt64(bitPattern: integer(column + 2)), contentMD5: text(column + 3))
+            etag: text(column + 1), size: UInt64(bitPattern: integer(column + 2)), contentMD5: text(column + 3),
+            mayBeGone: integer(column) == 2)
     }
 
     private func fingerprints(_ column: Int32) -> [ContentFingerprint] {

@@ -9,12 +9,15 @@ public struct ObjectVersion: Sendable, Equatable {
     public var size: UInt64
     /// The MD5 of the contents in lower-case hex, where known.
     public var contentMD5: String?
+    /// A removal of ours may have taken it away already: not to find it is no conflict.
+    public var mayBeGone: Bool
 
     /// A version by its parts.
-    public init(etag: String?, size: UInt64, contentMD5: String? = nil) {
+    public init(etag: String?, size: UInt64, contentMD5: String? = nil, mayBeGone: Bool = false) {
         self.etag = etag
         self.size = size
         self.contentMD5 = contentMD5
+        self.mayBeGone = mayBeGone
     }
 }
 

@@ -73,15 +73,21 @@ extension PendingTable {
     }
 
     /// A removal or a rename that the user has decided for again.
+    /// - Parameters:
+    ///   - remote: the session that it is about, in the version that the bucket holds.
+    ///   - target: what has the new name now.
     mutating func renew(
-        id: Int64, name: String, to wanted: String?, _ version: ObjectVersion, reserve: Reserve, at now: Timestamp
+        _ remote: Remote, to wanted: String?, replacing target: Remote?, conflict: Int64, reserve: Reserve,
+        at now: Timestamp
     ) throws(TableError) {
-        let remote = Remote(id: id, fileName: name, version: version)
         if let wanted {
             try rename(
-                id: id, remote: remote, to: wanted, replacing: nil, content: nil, reserve: reserve, at: now)
+                id: remote.id, remote: remote, to: wanted, replacing: target, content: nil, reserve: reserve, at: now)
         } else {
-            try remove(id: id, remote: remote, reserve: reserve, at: now)
+            try remove(id: remote.id, remote: remote, reserve: reserve, at: now)
         }
+        guard var row = rows[remote.id] else { return }
+        row.change.conflict = conflict
+        put(row)
     }
 }

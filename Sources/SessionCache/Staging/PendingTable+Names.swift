@@ -137,7 +137,10 @@ extension PendingTable {
     private func keepUnfinished(_ row: inout Row) {
         guard row.unfinished == nil else { return }
         if let run = runs[row.change.id] {
-            if isRename(run) { row.unfinished = run }
+            guard isRename(run) else { return }
+            row.unfinished = run
+            // An upload was begun meanwhile.
+            if run.generation == row.change.generation { row.unfinished?.multipart = row.change.multipart }
         } else if row.maybeSent, isRename(row.change) {
             row.unfinished = row.change
         }
@@ -220,6 +223,7 @@ extension PendingTable {
             other.unfinished == nil
         {
             row.change.replaces = other.change.remote
+            if mayBeInBucket(other) { row.change.replaces?.mayBeGone = true }
             row.change.replacedID = other.change.id
             row.change.attempted += other.change.attempted
             // What is not known for sure to be there stays so.

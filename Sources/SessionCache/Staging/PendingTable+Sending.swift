@@ -30,8 +30,9 @@ extension PendingTable {
 
     /// What an earlier process left may have been sent by it, unless it had to wait.
     mutating func assumeSent() {
-        for row in rows.values where row.change.name != nil && !isBlocked(row) {
-            guard row.change.state != .local, row.change.state != .conflict else { continue }
+        for row in rows.values where !isBlocked(row) {
+            // What a batch holds back was never begun.
+            guard ![.local, .conflict, .held].contains(row.change.state) else { continue }
             var row = row
             row.maybeSent = true
             put(row)
@@ -122,7 +123,8 @@ extension PendingTable {
 
     /// The bucket holds nothing of ours under a name any more.
     private mutating func noteAbsent(_ name: String, id: Int64) {
-        if var claimant = holder(of: name), claimant.change.id != id, claimant.change.replacedID == id {
+        // It may stand for a chain of files that came and went meanwhile, so whom it replaces does not matter.
+        if var claimant = holder(of: name), claimant.change.id != id, claimant.change.replaces != nil {
             claimant.change.replaces = nil
             claimant.change.replacedID = nil
             put(claimant)
@@ -230,7 +232,7 @@ extension PendingTable {
         }
         guard let old = row.change.remoteName else {
             // What may have arrived has to go again.
-            if mayBeInBucket(row), row.change.replaces == nil {
+            if mayBeInBucket(row) || !row.change.attempted.isEmpty, row.change.replaces == nil {
                 return try remove(id: id, remote: nil, reserve: reserve, at: now)
             }
             return drop(id)

@@ -22,7 +22,7 @@ struct PendingTable {
         var change: PendingChange
         /// A rename that may have been half done when something else was wanted. It is finished first.
         var unfinished: PendingChange?
-        /// An upload under the wanted name may have reached the bucket.
+        /// The change as it is wanted may have reached the bucket: an upload under its name, or its removal.
         var maybeSent = false
         /// Whether it is in the journal: a file that was never flushed is not.
         var isDurable = true
@@ -35,6 +35,8 @@ struct PendingTable {
     private(set) var runs: [Int64: PendingChange] = [:]
     /// All conflicts, decided ones too.
     private(set) var conflicts: [Int64: ConflictRecord] = [:]
+    /// Uploads in parts that nobody goes on with, by their ids.
+    private(set) var abandoned: [String: Abandoned] = [:]
     private(set) var counts = Staging.Counts()
     /// Rows that have gone from here, and not from the journal, as who took their place is not in it yet.
     private(set) var shadowed: Set<Int64> = []
@@ -63,6 +65,7 @@ struct PendingTable {
         case unrecorded(Int64, Row?)
         case batch(Int64?)
         case conflict(Int64, ConflictRecord?)
+        case abandoned(String, Abandoned?)
     }
 
     /// What the steps since ``takeSteps()`` replaced.
@@ -82,6 +85,7 @@ struct PendingTable {
             case .conflict(let id, let record): replaceConflict(id, record)
             case .run(let id, let change): runs[id] = change
             case .batch(let old): batch = old
+            case .abandoned(let uploadID, let upload): abandoned[uploadID] = upload
             }
         }
     }
@@ -90,6 +94,7 @@ struct PendingTable {
     mutating func revertSteps() { revert(takeSteps()) }
 
     mutating func put(_ row: Row) {
+        giveUpUploads(of: rows[row.change.id], for: row)
         steps.append(.row(row.change.id, rows[row.change.id]))
         replace(row.change.id, row)
     }
@@ -110,6 +115,7 @@ struct PendingTable {
 
     mutating func drop(_ id: Int64) {
         guard let old = rows[id] else { return }
+        giveUpUploads(of: old, for: nil)
         steps.append(.row(id, old))
         replace(id, nil)
     }
@@ -122,6 +128,12 @@ struct PendingTable {
     mutating func setRun(_ id: Int64, _ change: PendingChange?) {
         steps.append(.run(id, runs[id]))
         runs[id] = change
+    }
+
+    mutating func setAbandoned(_ uploadID: String, _ upload: Abandoned?) {
+        guard abandoned[uploadID] != upload else { return }
+        steps.append(.abandoned(uploadID, abandoned[uploadID]))
+        abandoned[uploadID] = upload
     }
 
     mutating func setBatch(_ new: Int64?) {

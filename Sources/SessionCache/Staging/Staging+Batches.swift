@@ -18,7 +18,7 @@ extension Staging {
         }
         let kept = try keepContents(of: id, named: "discarded-\(change.subject)")
         do throws(StagingError) {
-            try commit { core throws(TableError) in
+            try commit(isVital: true) { core throws(TableError) in
                 guard let row = core.table.rows[id], row.change.content == change.content else {
                     throw .refused(StagingError(.busy, "\(change.subject) has just changed"))
                 }
@@ -88,10 +88,61 @@ extension Staging {
     public func cancelBatch() throws(StagingError) -> Int {
         guard let batch else { throw StagingError(.notFound, "no batch is open") }
         let members = changes().filter { $0.batch == batch }
-        let isOpen = view.withLock { view in members.contains { view.drafts[$0.id] != nil } }
+        let isOpen = view.withLock { view in
+            members.contains { view.drafts[$0.id] != nil || view.preparing[$0.id] != nil }
+        }
         if isOpen { throw StagingError(.busy, "a file of the batch is open") }
-        for change in members.reversed() { _ = try discard(id: change.id) }
-        try commit { core throws(TableError) in core.table.setBatch(nil) }
+        var kept: [String] = []
+        do throws(StagingError) {
+            for change in members {
+                if let path = try keepContents(of: change.id, named: "discarded-\(change.subject)") {
+                    kept.append(path)
+                }
+            }
+            try commit(isVital: true) { core throws(TableError) in
+                try core.cancelBatch(batch, members, reserve: self.reserveID)
+            }
+        } catch {
+            for path in kept { try? Files.remove(path) }
+            throw error
+        }
+        FaultPoint.reached("staging.cancel.journal")
+        var delta = CatalogDelta()
+        for change in members { delta.merge(discarded(change)) }
+        onChange(delta)
+        announceReady()
         return members.count
+    }
+}
+
+extension Staging.Core {
+    /// Gives up what a batch has changed, all or nothing.
+    fileprivate mutating func cancelBatch(
+        _ batch: Int64, _ members: [PendingChange], reserve: PendingTable.Reserve
+    ) throws(TableError) {
+        let current = table.rows.values.filter { $0.change.batch == batch }
+        let isSame = members.allSatisfy { change in table.rows[change.id]?.change.content == change.content }
+        guard table.batch == batch, isSame, current.count == members.count else {
+            throw .refused(StagingError(.busy, "the batch has just changed"))
+        }
+        // A file may have the name that another one has to go back to, so what cannot be given up yet comes again.
+        var left = Array(members.reversed())
+        while !left.isEmpty {
+            var refused: [PendingChange] = []
+            var reason: TableError?
+            for change in left {
+                do throws(TableError) {
+                    try table.discard(change.id, reserve: reserve, at: .now)
+                } catch {
+                    if case .needsFingerprint = error { throw error }
+                    reason = error
+                    refused.append(change)
+                }
+            }
+            if let reason, refused.count == left.count { throw reason }
+            left = refused
+        }
+        // What may be in the bucket already is removed there, held back by nothing.
+        _ = table.commitBatch()
     }
 }

@@ -21,6 +21,8 @@ extension Staging {
         var detached: [Int64]
         /// What open files without a row are based on now.
         var rebased: [PendingTable.Remote]
+        /// Whether the reserve of a full disk may be used for it.
+        var isVital: Bool
         /// What has to happen between the journal and the view.
         var hook: (@Sendable () -> Void)?
         var lastBatch: Int64?
@@ -28,12 +30,14 @@ extension Staging {
 
     /// Makes a change and waits until it is durable.
     /// - Parameters:
+    ///   - isVital: whether a full disk's reserve is for it: removals, renames and the ends of uploads, which make room,
+    ///     and no new contents.
     ///   - hook: runs when the journal has it and before it is shown. It must not call staging.
     ///   - body: makes the change in the core's table; when it throws, nothing has happened.
     func commit<Value: Sendable>(
-        hook: (@Sendable () -> Void)? = nil, _ body: (inout Core) throws(TableError) -> Value
+        isVital: Bool = false, hook: (@Sendable () -> Void)? = nil, _ body: (inout Core) throws(TableError) -> Value
     ) throws(StagingError) -> Value {
-        let (value, ticket) = try prepare(hook, body)
+        let (value, ticket) = try prepare(isVital, hook, body)
         journal.withLock { journal in
             if !ticket.state.withLock({ $0.isDone }) { writeAll(&journal) }
         }
@@ -42,7 +46,7 @@ extension Staging {
     }
 
     private func prepare<Value: Sendable>(
-        _ hook: (@Sendable () -> Void)?, _ body: (inout Core) throws(TableError) -> Value
+        _ isVital: Bool, _ hook: (@Sendable () -> Void)?, _ body: (inout Core) throws(TableError) -> Value
     ) throws(StagingError) -> (Value, Ticket) {
         let ticket = Ticket()
         while true {
@@ -62,7 +66,7 @@ extension Staging {
                     core.queue.append(
                         Operation(
                             ticket: ticket, steps: core.table.takeSteps(), detached: core.detached,
-                            rebased: core.rebased, hook: hook,
+                            rebased: core.rebased, isVital: isVital, hook: hook,
                             lastBatch: core.lastBatch == lastBatch ? nil : core.lastBatch))
                     return value
                 }
@@ -85,7 +89,8 @@ extension Staging {
             return (core.queue, core.writes(), core.shown())
         }
         if !writes.isEmpty {
-            do throws(StagingError) { try write(writes, journal) } catch {
+            let isVital = operations.contains(where: \.isVital)
+            do throws(StagingError) { try write(writes, isVital: isVital, journal) } catch {
                 let later = core.withLock { core in
                     defer { core.queue = [] }
                     let later = core.queue
@@ -103,18 +108,19 @@ extension Staging {
         collect(operations)
     }
 
-    private func write(_ writes: Journal.Writes, _ journal: Journal?) throws(StagingError) {
+    private func write(
+        _ writes: Journal.Writes, isVital: Bool, _ journal: Journal?
+    ) throws(StagingError) {
         guard let journal else { throw StagingError(.io, "the journal is closed") }
         FaultPoint.reached("staging.journal.before")
-        do throws(CatalogError) {
+        while true {
             do throws(CatalogError) {
                 try journal.commit(writes)
-            } catch  where error.kind == .full {
-                // The reserve is for removals and for the ends of uploads, which make room.
-                guard Reserve.release(in: directory) else { throw error }
-                try journal.commit(writes)
+                break
+            } catch {
+                guard error.kind == .full, isVital, Reserve.release(in: directory) else { throw StagingError(error) }
             }
-        } catch { throw StagingError(error) }
+        }
         Reserve.keep(in: directory)
     }
 
@@ -148,7 +154,7 @@ extension Staging {
                     if let content { paths.append((id, content.path)) }
                 }
             case .run(let id, let change): if let content = change?.content { paths.append((id, content.path)) }
-            case .batch, .conflict: break
+            case .batch, .conflict, .abandoned: break
             }
         }
         for (id, path) in paths { removeUnlessNeeded(path, of: id) }
@@ -192,6 +198,8 @@ extension Staging.Core {
                     writes.rows[id] = .some(row)
                 case .conflict(let id, _): if let record = table.conflicts[id] { writes.conflicts.append(record) }
                 case .batch: writes.batch = .some(table.batch)
+                case .abandoned(let uploadID, _):
+                    writes.abandoned[uploadID] = .some(table.abandoned[uploadID]?.progress)
                 case .run, .unrecorded: break
                 }
             }
@@ -205,7 +213,7 @@ extension Staging.Core {
             switch step {
             case .row(let id, _), .unrecorded(let id, _): shown.rows.append((id, table.rows[id]))
             case .conflict(let id, _): if let record = table.conflicts[id] { shown.conflicts.append(record) }
-            case .run, .batch: break
+            case .run, .batch, .abandoned: break
             }
         }
         return shown
@@ -218,7 +226,7 @@ extension PendingTable.Step {
         case .row(_, let row), .unrecorded(_, let row):
             row?.change.content?.path == path || row?.unfinished?.content?.path == path
         case .run(_, let change): change?.content?.path == path
-        case .batch, .conflict: false
+        case .batch, .conflict, .abandoned: false
         }
     }
 }

@@ -37,7 +37,8 @@ extension Staging {
         let name = (atTarget ? change.name : change.remoteName ?? change.name) ?? ""
         let base = ConflictRecord(
             id: 0, kind: kind, name: name, expected: atTarget ? change.replaces : change.remote ?? change.replaces,
-            found: version, foundModified: found?.modified, wantedName: change.content == nil ? change.name : nil)
+            found: version, foundModified: found?.modified, wantedName: change.content == nil ? change.name : nil,
+            sourceName: atTarget && change.content == nil ? change.remoteName : nil)
         let isCurrent = core.withLock { $0.table.conflicting(change) != nil }
         var delta = CatalogDelta()
         var partedID: Int64?
@@ -45,7 +46,7 @@ extension Staging {
         let kept = try keepContents(of: change.id, named: "conflict-\(name)", if: isCurrent && decision == .theirs)
         let knownID = try catalogID(name)
         let parted = partedID
-        let record = try commit { core throws(TableError) in
+        let record = try commit(isVital: true) { core throws(TableError) in
             try core.settleConflict(
                 change, base, decision: decision, decider: decider, kept: kept, atTarget: atTarget,
                 knownID: parted ?? knownID, in: self)
@@ -89,6 +90,13 @@ extension Staging {
         } catch { throw StagingError(error) }
     }
 
+    private func catalogEntry(_ name: String?) throws(StagingError) -> PendingTable.Remote? {
+        guard let name else { return nil }
+        do throws(CatalogError) {
+            return try catalog.entry(fileName: name).map(PendingTable.Remote.init)
+        } catch { throw StagingError(error) }
+    }
+
     private func catalogID(_ name: String) throws(StagingError) -> Int64? {
         do throws(CatalogError) { return try catalog.entry(fileName: name)?.id } catch { throw StagingError(error) }
     }
@@ -122,11 +130,14 @@ extension Staging {
             kept = try keepContents(of: changeID, named: "conflict-\(id)-\(record.name)")
         }
         let knownID = try catalogID(record.name)
+        let source = try catalogEntry(record.sourceName)
         let path = kept
         let decided: ConflictRecord
         do throws(StagingError) {
-            decided = try commit { core throws(TableError) in
-                try core.decide(id, choice, by: decider, current: current, knownID: knownID, kept: path, in: self)
+            decided = try commit(isVital: true) { core throws(TableError) in
+                try core.decide(
+                    id, choice, by: decider, current: current, knownID: knownID, source: source, kept: path,
+                    in: self)
             }
         } catch {
             if let path { try? Files.remove(path) }
@@ -140,7 +151,10 @@ extension Staging {
         }
         if let knownID, choice == .mine {
             delta.removed.append(.init(id: knownID, fileName: record.name))
-            if record.changeID == nil, let wanted = record.wantedName {
+            if let source, record.changeID == nil {
+                delta.removed.append(.init(id: source.id, fileName: source.fileName))
+                delta.added.append(.init(id: source.id, fileName: record.name))
+            } else if record.changeID == nil, let wanted = record.wantedName {
                 delta.added.append(.init(id: knownID, fileName: wanted))
             }
         }
@@ -224,7 +238,7 @@ extension Staging.Core {
     /// Decides a pending conflict.
     mutating func decide(
         _ id: Int64, _ choice: ConflictChoice, by decider: String, current: ObjectVersion?, knownID: Int64?,
-        kept: String?, in staging: Staging
+        source: PendingTable.Remote?, kept: String?, in staging: Staging
     ) throws(TableError) -> ConflictRecord {
         guard var record = table.conflicts[id], record.decided == nil else {
             throw .refused(StagingError(.busy, "conflict \(id) is decided"))
@@ -241,12 +255,21 @@ extension Staging.Core {
                 detached.append(changeID)
                 record.keptPath = kept
             }
+        } else if choice == .mine, let sourceName = record.sourceName {
+            guard let source, !table.hides(id: source.id, fileName: sourceName) else {
+                throw .refused(StagingError(.busy, "\(sourceName) has changed meanwhile"))
+            }
+            var target: PendingTable.Remote?
+            if let current, let knownID { target = .init(id: knownID, fileName: record.name, version: current) }
+            try table.renew(
+                source, to: record.name, replacing: target, conflict: id, reserve: staging.reserveID, at: .now)
         } else if choice == .mine, let current, let knownID {
             if let wanted = record.wantedName, table.holder(of: wanted) != nil {
                 throw .refused(StagingError(.busy, "\(wanted) has been taken by another file"))
             }
+            let remote = PendingTable.Remote(id: knownID, fileName: record.name, version: current)
             try table.renew(
-                id: knownID, name: record.name, to: record.wantedName, current, reserve: staging.reserveID, at: .now)
+                remote, to: record.wantedName, replacing: nil, conflict: id, reserve: staging.reserveID, at: .now)
         }
         close(&record, choice, decider)
         table.put(record)

@@ -148,7 +148,7 @@ extension Staging {
         if !state.isDetached {
             let content = StagedContent(path: draft.path, size: state.size, modified: state.modified)
             do throws(StagingError) {
-                try commit { core throws(TableError) in
+                try commit(isVital: true) { core throws(TableError) in
                     if isAccepted {
                         core.table.settle(id: draft.id, content: content)
                     } else {

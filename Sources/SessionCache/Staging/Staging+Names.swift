@@ -31,7 +31,7 @@ extension Staging {
     /// - Returns: the id of the file that had it.
     /// - Throws: `.notFound`, `.diskFull`, `.io`.
     public func remove(_ fileName: String) throws(StagingError) -> Int64 {
-        let id = try commit { core throws(TableError) -> Int64 in
+        let id = try commit(isVital: true) { core throws(TableError) -> Int64 in
             guard let found = try self.find(fileName, core) else {
                 throw .refused(StagingError(.notFound, fileName))
             }
@@ -83,7 +83,7 @@ extension Staging {
     private func tryRename(
         _ fileName: String, _ newName: String, replacing: Bool, content: StagedContent?
     ) throws(StagingError) -> Renamed? {
-        try commit { core throws(TableError) -> Renamed? in
+        try commit(isVital: true) { core throws(TableError) -> Renamed? in
             guard let found = try self.find(fileName, core) else {
                 throw .refused(StagingError(.notFound, fileName))
             }

@@ -26,23 +26,43 @@ extension Staging {
         } catch { throw StagingError(error) }
         guard let held else { return nil }
         Reserve.keep(in: directory)
-        let journal = try openJournal(directory)
+        var damage: String?
+        let journal: Journal
         let core: Core
+        do throws(StagingError) {
+            (journal, core) = try takeUp(directory)
+        } catch  where error.kind == .corrupt {
+            let aside = try DamagedJournal.moveAside(directory)
+            damage = "\(error.message); what had not been sent is in \(aside)"
+            log.error("the journal is damaged and is begun anew", ["cause": error.message, "moved to": aside])
+            (journal, core) = try takeUp(directory)
+        }
+        if !core.lost.isEmpty {
+            damage = "contents that had not been sent are gone: " + core.lost.joined(separator: ", ")
+        }
         do throws(CatalogError) {
-            core = try load(journal, contents)
             let greatest = core.table.rows.keys.max() ?? 0
             if greatest > 0 { try catalog.reserveIDs(above: greatest) }
         } catch { throw StagingError(error) }
         return Staging(
             directory: directory, catalog: catalog, cache: cache, lock: held, journal: journal, core: core,
-            onChange: onChange)
+            damage: damage, onChange: onChange)
+    }
+
+    private static func takeUp(_ directory: String) throws(StagingError) -> (Journal, Core) {
+        let journal = try openJournal(directory)
+        try journal.check()
+        do throws(CatalogError) { return (journal, try load(journal, directory + "/staging")) } catch {
+            throw StagingError(error)
+        }
     }
 
     private static func openJournal(_ directory: String) throws(StagingError) -> Journal {
         let path = directory + "/journal.sqlite"
-        do throws(StagingError) { return try Journal(path: path) } catch  where error.kind == .diskFull {
-            guard Reserve.release(in: directory) else { throw error }
-            return try Journal(path: path)
+        while true {
+            do throws(StagingError) { return try Journal(path: path) } catch {
+                guard error.kind == .diskFull, Reserve.release(in: directory) else { throw error }
+            }
         }
     }
 
@@ -55,6 +75,7 @@ extension Staging {
             if let content = row.change.content {
                 files.insert(content.path)
                 guard let status = try? Files.status(content.path) else {
+                    core.lost.append(row.change.subject)
                     log.error("contents are gone", ["name": row.change.subject, "path": content.path])
                     continue
                 }
@@ -73,6 +94,9 @@ extension Staging {
         for record in try journal.conflicts() {
             core.table.put(record)
             core.lastConflict = max(core.lastConflict, record.id)
+        }
+        for progress in try journal.abandoned() {
+            core.table.setAbandoned(progress.uploadID, .init(progress: progress, id: 0, generation: 0))
         }
         core.lastBatch = try journal.number("last_batch") ?? 0
         core.table.setBatch(try journal.number("batch"))

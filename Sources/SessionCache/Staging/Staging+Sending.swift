@@ -15,14 +15,7 @@ extension Staging {
     /// Begins to send a change: until one of the ends below, its contents stay as they are and nobody else begins it.
     /// - Returns: the change as it is to be sent; nil when it may not be sent any more.
     public func begin(_ id: Int64) -> PendingChange? {
-        (try? commit { core throws(TableError) in core.table.begin(id) }) ?? nil
-    }
-
-    /// Notes an upload in parts, durably, so that a later process goes on with it; nil when it has ended.
-    /// - Throws: `.diskFull`, `.io`.
-    public func note(_ change: PendingChange, multipart: MultipartProgress?) throws(StagingError) {
-        try commit { core throws(TableError) in core.table.note(change, multipart) }
-        FaultPoint.reached("staging.note.journal")
+        (try? commit(isVital: true) { core throws(TableError) in core.table.begin(id) }) ?? nil
     }
 
     /// A change that is in the bucket as a whole.
@@ -72,7 +65,7 @@ extension Staging {
             let ids = finished.withLock { $0 }
             for item in changes { self.handOver(item, isFinished: ids.contains(item.change.id)) }
         }
-        try commit(hook: hook) { core throws(TableError) in
+        try commit(isVital: true, hook: hook) { core throws(TableError) in
             var done: Set<Int64> = []
             for item in changes {
                 let isDone = try core.table.sent(item.change, item.version, reserve: self.reserveID)
@@ -95,27 +88,33 @@ extension Staging {
 
     /// What was put into the bucket comes into the catalog, and what was removed goes.
     private func recordInCatalog(_ changes: [Sent]) throws(StagingError) -> CatalogDelta {
-        do throws(CatalogError) {
-            var gone: [Int64] = []
-            for item in changes where item.object == nil {
-                gone.append(item.change.id)
-                // After a reset of the catalog, or where its row was parted from its file, it has another id there.
-                guard let name = item.change.remoteName, let entry = try catalog.entry(fileName: name) else { continue }
-                if entry.id != item.change.id { gone.append(entry.id) }
+        while true {
+            do throws(CatalogError) { return try tryToRecord(changes) } catch {
+                guard error.kind == .full, Reserve.release(in: directory) else { throw StagingError(error) }
             }
-            var delta = gone.isEmpty ? CatalogDelta() : try catalog.unpublished(gone)
-            let published = changes.compactMap { item -> PublishedSession? in
-                guard let name = item.change.name, let object = item.object else { return nil }
-                return PublishedSession(
-                    id: item.change.id, fileName: name,
-                    facts: ObjectFacts(
-                        size: object.size, etag: object.etag, contentMD5: item.contentMD5 ?? object.contentMD5,
-                        uploaded: object.modified),
-                    sha256: item.sha256, metadata: item.metadata, indexETag: item.indexETag)
-            }
-            if !published.isEmpty { delta.merge(try catalog.published(published)) }
-            return delta
-        } catch { throw StagingError(error) }
+        }
+    }
+
+    private func tryToRecord(_ changes: [Sent]) throws(CatalogError) -> CatalogDelta {
+        var gone: [Int64] = []
+        for item in changes where item.object == nil {
+            gone.append(item.change.id)
+            // After a reset of the catalog, or where its row was parted from its file, it has another id there.
+            guard let name = item.change.remoteName, let entry = try catalog.entry(fileName: name) else { continue }
+            if entry.id != item.change.id { gone.append(entry.id) }
+        }
+        var delta = gone.isEmpty ? CatalogDelta() : try catalog.unpublished(gone)
+        let published = changes.compactMap { item -> PublishedSession? in
+            guard let name = item.change.name, let object = item.object else { return nil }
+            return PublishedSession(
+                id: item.change.id, fileName: name,
+                facts: ObjectFacts(
+                    size: object.size, etag: object.etag, contentMD5: item.contentMD5 ?? object.contentMD5,
+                    uploaded: object.modified),
+                sha256: item.sha256, metadata: item.metadata, indexETag: item.indexETag)
+        }
+        if !published.isEmpty { delta.merge(try catalog.published(published)) }
+        return delta
     }
 
     /// Contents become a cached body, and a cached body follows its session's name.
@@ -137,7 +136,7 @@ extension Staging {
     public func postponed(_ change: PendingChange, reason: String) {
         // In memory only; a journal that cannot be written does not matter to it.
         do throws(StagingError) {
-            try commit { core throws(TableError) in core.table.postponed(change, reason: reason) }
+            try commit(isVital: true) { core throws(TableError) in core.table.postponed(change, reason: reason) }
         } catch { Staging.log.warning("not postponed", ["cause": error.description]) }
     }
 
@@ -146,7 +145,9 @@ extension Staging {
     public func rejected(
         _ change: PendingChange, _ state: PendingChange.State, reason: String
     ) throws(StagingError) {
-        try commit { core throws(TableError) in try core.table.rejected(change, state, reason: reason) }
+        try commit(isVital: true) { core throws(TableError) in
+            try core.table.rejected(change, state, reason: reason)
+        }
         FaultPoint.reached("staging.rejected.journal")
         announceReady()
     }
@@ -154,7 +155,9 @@ extension Staging {
     /// The store refuses a removal or a rename: the file is back under its old name.
     /// - Throws: `.diskFull`, `.io`.
     public func undone(_ change: PendingChange, reason: String) throws(StagingError) {
-        let isBack = try commit { core throws(TableError) in try core.table.undone(change, reason: reason) }
+        let isBack = try commit(isVital: true) { core throws(TableError) in
+            try core.table.undone(change, reason: reason)
+        }
         FaultPoint.reached("staging.undone.journal")
         Staging.log.warning("undone", ["name": change.subject, "cause": reason])
         if isBack, let old = change.remoteName {
@@ -166,20 +169,5 @@ extension Staging {
             onChange(delta)
         }
         announceReady()
-    }
-}
-
-extension PendingTable {
-    /// Notes how far an upload in parts has come.
-    mutating func note(_ change: PendingChange, _ multipart: MultipartProgress?) {
-        guard var row = rows[change.id] else { return }
-        if row.change.generation == change.generation {
-            row.change.multipart = multipart
-        } else if row.unfinished?.generation == change.generation {
-            row.unfinished?.multipart = multipart
-        } else {
-            return
-        }
-        put(row)
     }
 }

@@ -96,7 +96,7 @@ extension Staging {
                 let id = ids[next]
                 next += 1
                 guard let change = table.rows[id]?.change else { continue }
-                isStopped = !CatalogRow.with(shown(change, drafts[id]), body)
+                isStopped = !pass(shown(change, drafts[id]), indexSize: 0, body)
                 if isStopped { return false }
             }
             return true
@@ -113,20 +113,25 @@ extension Staging {
                 }
                 // The index of another name has other bytes.
                 let keepsName = row.withFileName { name in NameKey.mark(name) == NameKey.mark(entry.fileName) }
-                isStopped = !CatalogRow.with(entry, indexSize: keepsName ? row.indexSize : 0, body)
+                isStopped = !pass(entry, indexSize: keepsName ? row.indexSize : 0, body)
             } else if table.hides(row) {
                 return true
             } else if let draft = drafts[row.id] {
-                let entry = SessionEntry(
-                    pending: row.id, fileName: row.withFileName { name in String(decoding: name) },
-                    size: draft.content.size, modified: draft.content.modified)
-                isStopped = !CatalogRow.with(entry, indexSize: row.indexSize, body)
+                let content = draft.content
+                isStopped = !row.with(
+                    size: content.size, modified: content.modified, indexSize: row.indexSize, body)
             } else {
                 isStopped = !body(row)
             }
             return !isStopped
         }
         if !isStopped { _ = give(before: Int64.max) }
+    }
+
+    private func pass(_ entry: SessionEntry, indexSize: UInt64, _ body: (borrowing CatalogRow) -> Bool) -> Bool {
+        CatalogRow.with(
+            id: entry.id, size: entry.size, modified: entry.modified, indexSize: indexSize,
+            fileName: Array(entry.fileName.utf8), body)
     }
 
     /// An entry of what is known here alone.

@@ -24,6 +24,8 @@ public final class Staging: Sendable {
         var lastConflict: Int64 = 0
         var lastBatch: Int64 = 0
         var nextFile: Int64 = 1
+        /// Files that the journal knows and whose contents are gone.
+        var lost: [String] = []
         /// What the step that is being made wants of the drafts.
         var detached: [Int64] = []
         var rebased: [PendingTable.Remote] = []
@@ -51,6 +53,9 @@ public final class Staging: Sendable {
         var reply: @Sendable (Result<StagedFile, StagingError>) -> Void
     }
 
+    /// What an earlier process left and this one could not take up: a damaged journal, which was begun anew, and where it
+    /// is kept with the contents that had not been sent; or the names of files whose contents are gone.
+    public let damage: String?
     /// `<state>`.
     let directory: String
     /// `<state>/staging`: contents.
@@ -72,8 +77,9 @@ public final class Staging: Sendable {
 
     init(
         directory: String, catalog: Catalog, cache: SessionCache, lock: FileLock, journal: consuming sending Journal,
-        core: sending Core, onChange: @escaping @Sendable (CatalogDelta) -> Void
+        core: sending Core, damage: String?, onChange: @escaping @Sendable (CatalogDelta) -> Void
     ) {
+        self.damage = damage
         self.directory = directory
         contents = directory + "/staging"
         self.catalog = catalog

@@ -30,7 +30,7 @@ public struct StagingError: Error, Sendable, Equatable, CustomStringConvertible 
         case denied
         /// The object was replaced while it was fetched for editing.
         case changed
-        /// The bytes fetched for editing do not have their checksum.
+        /// The bytes fetched for editing do not have their checksum, or the journal is damaged.
         case corrupt
         case interrupted
         /// The disk or the journal failed.
@@ -60,7 +60,15 @@ extension StagingError {
     }
 
     /// What a failed database means to a program.
-    init(_ error: CatalogError) { self.init(error.kind == .full ? .diskFull : .io, error.description) }
+    init(_ error: CatalogError) {
+        let kind: Kind =
+            switch error.kind {
+            case .full: .diskFull
+            case .corrupt: .corrupt
+            case .busy, .io, .newerSchema, .closed, .misuse: .io
+            }
+        self.init(kind, error.description)
+    }
 
     /// What keeps a body from being fetched means to who wants to edit it.
     init(_ error: CacheError) {

@@ -84,7 +84,7 @@ extension PutJob {
         switch found {
         case .ours(let info): return .done(info)
         case .expected(let info), .attempted(let info): return .goOn(ObjectVersion(info))
-        case .absent where base == nil: return .goOn(nil)
+        case .absent where base?.mayBeGone ?? true: return .goOn(nil)
         case .absent: throw .conflict(.editedRemoved, found: nil)
         case .foreign(let info): throw .conflict(base == nil ? .created : .edited, found: info)
         }
