@@ -81,4 +81,50 @@ import Testing
         #expect(try await store.bytes(bodyKey(1), limit: 64 << 20).bytes == contents(1))
         #expect(try await store.multipart?.uploads(prefix: "") == [])
     }
+
+    enum Course: CaseIterable { case changed, removed, renamedAway, givenUp }
+
+    @Test(arguments: Course.allCases) func partsOfContentsThatAreNotSentGo(course: Course) async throws {
+        let store = MemoryStore(hasMultipart: true)
+        let directory = try TemporaryDirectory()
+        _ = try await interrupted(store, directory, after: 2)
+        let rig = try PublishRig(bucket: store, directory: directory) { $0.foreign = .basic }
+        switch course {
+        case .changed: try await rig.save(fileName(1), contents(2))
+        case .removed: _ = try rig.staging.remove(fileName(1))
+        case .renamedAway: _ = try rig.staging.rename(fileName(1), to: "away.part", replacing: false)
+        case .givenUp: _ = try rig.staging.discard(id: try #require(rig.staging.changes().first).id)
+        }
+        let running = Task { await rig.publisher.run() }
+        while try await store.uploads(prefix: "") != [] || rig.staging.counts.pending > 0 {
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        try await eventually { rig.staging.abandonedUploads().isEmpty }
+        running.cancel()
+        await running.value
+        #expect(store.peek(bodyKey(1)) == (course == .changed ? contents(2) : nil))
+    }
+
+    @Test func whatCannotBeTakenOffIsTriedAgainByTheNextProcess() async throws {
+        let store = MemoryStore(hasMultipart: true)
+        let directory = try TemporaryDirectory()
+        _ = try await interrupted(store, directory, after: 1)
+        do {
+            let rig = try PublishRig(bucket: store, directory: directory) { $0.foreign = .basic }
+            rig.store.inject(.fail(.denied), verb: .multipart, times: 100)
+            _ = try rig.staging.remove(fileName(1))
+            let running = Task { await rig.publisher.run() }
+            try await eventually { rig.store.count(.multipart) > 0 && rig.staging.counts.pending == 0 }
+            running.cancel()
+            await running.value
+            #expect(rig.store.count(.multipart) == 1, "and not again and again")
+            rig.staging.close()
+        }
+        #expect(try await store.uploads(prefix: "").count == 1)
+        let rig = try PublishRig(bucket: store, directory: directory)
+        let running = Task { await rig.publisher.run() }
+        while try await store.uploads(prefix: "") != [] { try await Task.sleep(for: .milliseconds(5)) }
+        running.cancel()
+        await running.value
+    }
 }

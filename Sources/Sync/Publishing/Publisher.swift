@@ -24,6 +24,7 @@ public final class Publisher: Sendable {
     let connectivity: Connectivity
     let board: PublishBoard
     let watch: WatchedRows
+    let sweep: UploadSweep
     private let writer: RowWriter
     let state = Guarded(State())
 
@@ -42,6 +43,7 @@ public final class Publisher: Sendable {
             store: store, scratch: stateDirectory, support: { conditions.support },
             lastUpdated: { Timestamp.now.localText }, known: { try known.each($0) })
         watch = WatchedRows(path: stateDirectory + "/watched-rows.json")
+        sweep = UploadSweep(staging: staging, store: store, pool: pool)
         board = PublishBoard(parallel: options.parallel)
         self.connectivity = connectivity
         context = PublishContext(
@@ -101,7 +103,7 @@ public final class Publisher: Sendable {
     private func step(_ group: inout DiscardingTaskGroup, _ queue: inout PublishQueue) -> Double? {
         var pause: Double?
         let isOnline = connectivity.state.isOnline
-        if isOnline { pause = sooner(pause, beginJobs(&group, &queue)) }
+        if isOnline { pause = sooner(beginJobs(&group, &queue), beginSweep(&group)) }
         // Also while offline: jobs that wait for their rows end, and say why.
         return sooner(pause, beginRows(&group, isOnline: isOnline))
     }
@@ -132,6 +134,16 @@ public final class Publisher: Sendable {
             group.addTask { await self.carryOut(change) }
         }
         return board.desk { $0.nextEnd(now) }
+    }
+
+    private func beginSweep(_ group: inout DiscardingTaskGroup) -> Double? {
+        guard let wait = sweep.begin(.monotonic) else { return nil }
+        if wait > 0 { return wait }
+        group.addTask { [sweep, board] in
+            await sweep.run()
+            board.wakeups.raise()
+        }
+        return nil
     }
 
     private func sendable(_ limit: Int) -> [Int64] {
