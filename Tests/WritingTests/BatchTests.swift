@@ -24,10 +24,14 @@ import Testing
             #expect(try world.bucket.names() == [TestSession.fileName(0)])
             #expect(try world.queue().allSatisfy { $0.state == "held" })
             #expect(try world.sessions().count == 41)
+            let began = Timestamp.monotonic
             #expect(try world.json(["batch", "commit", world.point])["changes"] as? Int == 40)
             try world.drain()
+            // Rows wait five seconds at most: only where the uploads take longer there is a second update.
+            let most = 1 + Int(Timestamp.monotonic.seconds(since: began) / 5)
             let requests = try #require(world.bucket.proxy).statistics().requests
-            #expect(try overallWrites(world) == 1, "\(requests)")
+            let writes = try overallWrites(world)
+            #expect(1...most ~= writes, "\(writes): \(requests)")
             let puts = requests.filter { $0.hasPrefix("PUT ") }
             #expect(puts.filter { $0.contains("/sessions/") }.count == 40)
             #expect(puts.filter { $0.contains("/meta_indexes/") }.count == 40)
