@@ -167,12 +167,14 @@ extension PendingTable {
                     row.change.remoteName = name
                     row.change.remote = change.replaces
                 }
-            } else if let replaced = change.replaces, !(row.unfinished?.name.hasSameBytes(as: name) ?? false) {
+            } else if change.replaces != nil || !change.attempted.isEmpty,
+                !(row.unfinished?.name.hasSameBytes(as: name) ?? false)
+            {
                 // The row needs its remote name itself. A rename to this very name that is finished first takes the
                 // place of what it replaces.
                 let id: Int64
                 if let known = change.replacedID, rows[known] == nil { id = known } else { id = try reserved(reserve) }
-                put(removal(id: id, of: name, replaced, attempted: change.attempted))
+                put(removal(id: id, of: name, change.replaces, attempted: change.attempted))
             }
         }
         row.change.replaces = nil
