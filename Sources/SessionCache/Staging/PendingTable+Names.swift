@@ -161,7 +161,9 @@ extension PendingTable {
         if let content = row.change.content { try attempt(content, in: &row) }
         keepUnfinished(&row)
         let change = row.change
-        if Staging.isPublished(name), !change.remoteName.hasSameBytes(as: name) {
+        // Where another row still accounts for the object of this name, nothing of this one can have been sent there.
+        let isHeld = holder(ofRemote: name).map { $0.change.id != change.id } ?? false
+        if Staging.isPublished(name), !isHeld, !change.remoteName.hasSameBytes(as: name) {
             if change.remoteName == nil {
                 if change.replaces != nil || mayBeInBucket(row) || !change.attempted.isEmpty {
                     row.change.remoteName = name

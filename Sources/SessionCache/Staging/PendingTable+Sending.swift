@@ -61,7 +61,8 @@ extension PendingTable {
             }
             row.unfinished = nil
             row.maybeSent = false
-            row.change.attempted = []
+            // What was tried under another name that is wanted now may be there still.
+            if row.change.name == nil || row.change.name.hasSameBytes(as: change.name) { row.change.attempted = [] }
             row.change.remoteName = nil
             row.change.remote = nil
             if let name = change.name, let version {
