@@ -129,6 +129,7 @@ import Testing
         _ = try fixture.staging.decide(
             record.id, .mine, by: "user", current: ObjectVersion(etag: current.etag, size: current.size))
         #expect(try fixture.names().isEmpty)
+        #expect(fixture.staging.changes().map(\.conflict) == [record.id])
         try fixture.sendAll()
         #expect(fixture.bucket("x.fastshot") == nil)
     }
@@ -144,6 +145,15 @@ import Testing
         #expect(record.name == "y.fastshot")
         #expect(try fixture.names() == ["x.fastshot", "y.fastshot"])
         #expect(try fixture.reads("y.fastshot", theirs) && fixture.reads("x.fastshot", bytes))
+        try fixture.kill()
+        #expect(try fixture.staging.conflict(record.id)?.sourceName == "x.fastshot")
+        let current = try require_(fixture.info("y.fastshot"))
+        _ = try fixture.staging.decide(
+            record.id, .mine, by: "user", current: ObjectVersion(etag: current.etag, size: current.size))
+        #expect(try fixture.names() == ["y.fastshot"])
+        #expect(fixture.staging.changes().map(\.conflict) == [record.id])
+        try fixture.sendAll()
+        #expect(fixture.bucket("y.fastshot")?.bytes == bytes && fixture.bucket("x.fastshot") == nil)
     }
 
     @Test func descriptorsGoOnThroughAConflict() async throws {
@@ -152,7 +162,7 @@ import Testing
         try await fixture.overwrite("x.fastshot", mine)
         let change = try fixture.begin()
         let file = try await fixture.edit(id)
-        try file.write([9].span.bytes, at: 3)
+        try file.write([UInt8]([9]).span.bytes, at: 3)
         fixture.base.store.set("sessions/x.fastshot", theirs, etag: "theirs")
         let record = try fixture.staging.conflicted(
             change, .edited, found: fixture.info("x.fastshot"), decision: nil, decider: "manual")
@@ -215,6 +225,51 @@ import Testing
         #expect(try fixture.names() == ["old.fastshot"])
         #expect(fixture.staging.changes().isEmpty && fixture.staging.batch == nil)
         #expect(try Files.names(in: fixture.directory + "/kept").count == 2)
+    }
+
+    /// What a batch holds back was never sent, whatever a new process has to assume of other changes.
+    @Test func aBatchIsCancelledByTheNextProcess() async throws {
+        let fixture = try StagingFixture()
+        for name in ["edited", "removed", "renamed"] { try await fixture.base.add(name + ".fastshot", bytes) }
+        _ = try fixture.staging.beginBatch()
+        try await fixture.overwrite("edited.fastshot", [1])
+        _ = try fixture.staging.remove("removed.fastshot")
+        _ = try fixture.staging.rename("renamed.fastshot", to: "other.fastshot", replacing: false)
+        try fixture.save("new.fastshot", [2])
+        try fixture.kill()
+        #expect(try fixture.staging.cancelBatch() == 4)
+        #expect(fixture.staging.changes().isEmpty && fixture.staging.counts == Staging.Counts())
+        #expect(try fixture.names() == ["edited.fastshot", "removed.fastshot", "renamed.fastshot"])
+        #expect(try fixture.reads("edited.fastshot", bytes))
+    }
+
+    @Test func aCancelledBatchGivesNamesBackInAnyOrder() async throws {
+        let fixture = try StagingFixture()
+        try await fixture.base.add("x.fastshot", bytes)
+        try await fixture.base.add("z.fastshot", [1])
+        _ = try fixture.staging.beginBatch()
+        try await fixture.overwrite("z.fastshot", [2])
+        _ = try fixture.staging.rename("x.fastshot", to: "y.fastshot", replacing: false)
+        _ = try fixture.staging.rename("z.fastshot", to: "x.fastshot", replacing: false)
+        #expect(try fixture.staging.cancelBatch() == 2)
+        #expect(fixture.staging.changes().isEmpty)
+        #expect(try fixture.reads("x.fastshot", bytes) && fixture.reads("z.fastshot", [1]))
+    }
+
+    /// Contents that were on their way before the batch began may be in the bucket: they have to go from there.
+    @Test func whatMayHaveArrivedBeforeTheBatchIsRemoved() async throws {
+        let fixture = try StagingFixture()
+        try fixture.save("x.fastshot", bytes)
+        let change = try fixture.begin()
+        _ = try fixture.staging.beginBatch()
+        try await fixture.overwrite("x.fastshot", [1])
+        var publisher = ModelPublisher(fixture: fixture)
+        try publisher.perform(change)
+        fixture.staging.postponed(change, reason: "no answer")
+        #expect(try fixture.staging.cancelBatch() == 1)
+        #expect(try fixture.names().isEmpty)
+        try fixture.sendAll()
+        #expect(fixture.bucket("x.fastshot") == nil && fixture.staging.changes().isEmpty)
     }
 
     @Test func aDiscardedChangeIsUndone() async throws {

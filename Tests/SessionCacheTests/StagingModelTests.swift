@@ -11,6 +11,8 @@ import Testing
     private static let names = [
         "a.fastshot", "b.fastshot", "c.fastshot", "d.fastshot", "a.part", "b~", ".c.fastshot",
     ]
+    /// Histories of few names meet themselves more often.
+    private static let fewNames = [["a.fastshot"], ["a.fastshot", "c.fastshot"], ["a.fastshot", "a.part"]]
 
     private struct OpenFile {
         var file: StagedFile
@@ -31,6 +33,7 @@ import Testing
         var running: [PendingChange] = []
         var log: [String] = []
         var serial: UInt64 = 0
+        var names = StagingModelTests.names
     }
 
     private struct SystemRandom {
@@ -42,8 +45,18 @@ import Testing
     }
 
     @Test(arguments: 1...24) func everyHistoryIsShownAndSent(seed: Int) async throws {
+        try await run(seed, StagingModelTests.names)
+    }
+
+    @Test(arguments: 1...30) func everyHistoryOfFewNamesIsShownAndSent(seed: Int) async throws {
+        let few = StagingModelTests.fewNames
+        try await run(seed + 1000, few[seed % few.count])
+    }
+
+    private func run(_ seed: Int, _ names: [String]) async throws {
         let fixture = try StagingFixture()
         var world = World(fixture: fixture, random: SystemRandom(state: UInt64(seed) &* 0x9E37_79B9_7F4A_7C15))
+        world.names = names
         for name in ["a.fastshot", "c.fastshot"] {
             let bytes = pattern(1000 + seed, seed: UInt64(seed))
             try await fixture.base.add(name, bytes)
@@ -63,7 +76,7 @@ import Testing
     // MARK: Steps
 
     private func step(_ world: inout World) async throws {
-        let name = StagingModelTests.names[world.random.below(StagingModelTests.names.count)]
+        let name = world.names[world.random.below(world.names.count)]
         switch world.random.below(20) {
         case 0, 1, 2: try save(&world, name)
         case 3: try begin(&world, create: name)
@@ -71,7 +84,7 @@ import Testing
         case 6, 7: try closeOne(&world)
         case 8, 9: try remove(&world, name)
         case 10, 11, 12:
-            try rename(&world, name, StagingModelTests.names[world.random.below(StagingModelTests.names.count)])
+            try rename(&world, name, world.names[world.random.below(world.names.count)])
         case 13, 14, 15: try beginSending(&world)
         case 16, 17, 18: try endSending(&world)
         default: try kill(&world)

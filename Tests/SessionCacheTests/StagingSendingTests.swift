@@ -129,6 +129,59 @@ import Testing
         #expect(try fixture.names() == ["x.fastshot"])
     }
 
+    /// Files of one name that come and go while a removal is on its way.
+    @Test(arguments: 1...4) func whoeverHasTheNameInTheEndExpectsNothingThere(files: Int) async throws {
+        let fixture = try StagingFixture()
+        try await fixture.base.add("x.fastshot", bytes)
+        _ = try fixture.staging.remove("x.fastshot")
+        let removal = try fixture.begin()
+        for number in 1...files {
+            try fixture.save("x.fastshot", [UInt8(number)])
+            if number < files { _ = try fixture.staging.remove("x.fastshot") }
+        }
+        var publisher = ModelPublisher(fixture: fixture)
+        try publisher.perform(removal)
+        try fixture.staging.sent([fixture.sent(removal)])
+        let change = try require_(fixture.staging.sendable(limit: 9).first)
+        #expect(change.replaces == nil && change.kind == .create)
+        try fixture.sendAll()
+        #expect(fixture.bucket("x.fastshot")?.bytes == [UInt8(files)])
+    }
+
+    /// A removal whose answer is lost may have taken place: a new file of the name must not miss the old one.
+    @Test(arguments: [true, false]) func aNewFileDoesNotMissWhatARemovalTookAway(isKilled: Bool) async throws {
+        let fixture = try StagingFixture()
+        try await fixture.base.add("x.fastshot", bytes)
+        _ = try fixture.staging.remove("x.fastshot")
+        let removal = try fixture.begin()
+        var publisher = ModelPublisher(fixture: fixture)
+        try publisher.perform(removal)
+        if isKilled { try fixture.kill() } else { fixture.staging.postponed(removal, reason: "no answer") }
+        try fixture.save("x.fastshot", [1])
+        try fixture.kill()
+        let change = try require_(fixture.staging.sendable(limit: 9).first)
+        #expect(change.replaces?.mayBeGone == true)
+        try fixture.sendAll()
+        #expect(fixture.bucket("x.fastshot")?.bytes == [1])
+        // Where nothing was begun, a missing object is somebody else's doing.
+        _ = try fixture.staging.remove("x.fastshot")
+        try fixture.save("x.fastshot", [2])
+        #expect(fixture.staging.sendable(limit: 9).first?.replaces?.mayBeGone == false)
+    }
+
+    /// The catalog knows the old name under the id of the session whose place was taken.
+    @Test func aFileThatTookAnothersPlaceAndIsRenamedLeavesNothingUnderTheOldName() async throws {
+        let fixture = try StagingFixture()
+        try await fixture.base.add("x.fastshot", bytes)
+        _ = try fixture.staging.remove("x.fastshot")
+        try fixture.save("x.fastshot", [1])
+        _ = try fixture.staging.rename("x.fastshot", to: "y.fastshot", replacing: false)
+        try fixture.sendAll()
+        #expect(try fixture.names() == ["y.fastshot"])
+        #expect(fixture.bucket("x.fastshot") == nil && fixture.bucket("y.fastshot")?.bytes == [1])
+        #expect(try fixture.base.catalog.entry(fileName: "x.fastshot") == nil)
+    }
+
     @Test func aHalfDoneRenameIsFinishedBeforeTheNext() async throws {
         let fixture = try StagingFixture()
         let id = try await fixture.base.add("x.fastshot", bytes)
@@ -193,6 +246,59 @@ import Testing
         try fixture.kill()
         #expect(fixture.staging.change(id: id)?.multipart == progress)
         #expect(try fixture.begin(id).multipart == progress)
+    }
+
+    @Test func partsOfSupersededContentsAreGivenUp() async throws {
+        let fixture = try StagingFixture()
+        try fixture.save("x.fastshot", bytes)
+        let progress = MultipartProgress(uploadID: "u1", key: "sessions/x.fastshot", partSize: 8 << 20)
+        let change = try fixture.begin()
+        try fixture.staging.note(change, multipart: progress)
+        try await fixture.overwrite("x.fastshot", [1])
+        // It may complete still.
+        #expect(fixture.staging.abandonedUploads().isEmpty)
+        fixture.staging.postponed(change, reason: "no network")
+        #expect(fixture.staging.abandonedUploads() == [progress])
+        try fixture.kill()
+        #expect(fixture.staging.abandonedUploads() == [progress])
+        #expect(try fixture.begin().multipart == nil)
+        fixture.staging.forgotten([progress])
+        #expect(fixture.staging.abandonedUploads().isEmpty)
+        try fixture.kill()
+        #expect(fixture.staging.abandonedUploads().isEmpty)
+    }
+
+    @Test func partsOfARemovedFileAreGivenUp() throws {
+        let fixture = try StagingFixture()
+        try fixture.save("x.fastshot", bytes)
+        let progress = MultipartProgress(uploadID: "u1", key: "sessions/x.fastshot", partSize: 8 << 20)
+        let change = try fixture.begin()
+        try fixture.staging.note(change, multipart: progress)
+        fixture.staging.postponed(change, reason: "no network")
+        _ = try fixture.staging.remove("x.fastshot")
+        #expect(fixture.staging.abandonedUploads() == [progress])
+    }
+
+    @Test func anUploadThatCompletedLeavesNoParts() async throws {
+        let fixture = try StagingFixture()
+        try fixture.save("x.fastshot", bytes)
+        let change = try fixture.begin()
+        try await fixture.overwrite("x.fastshot", [1])
+        // It begins, goes on and ends while other contents are wanted already.
+        let progress = MultipartProgress(uploadID: "u1", key: "sessions/x.fastshot", partSize: 8 << 20)
+        try fixture.staging.note(change, multipart: progress)
+        #expect(fixture.staging.abandonedUploads().isEmpty)
+        var publisher = ModelPublisher(fixture: fixture)
+        try publisher.perform(change)
+        try fixture.staging.note(change, multipart: nil)
+        try fixture.staging.sent([fixture.sent(change)])
+        #expect(fixture.staging.abandonedUploads().isEmpty)
+        // As when it is killed in the middle.
+        let next = try fixture.begin()
+        try await fixture.overwrite("x.fastshot", [2])
+        try fixture.staging.note(next, multipart: progress)
+        try fixture.kill()
+        #expect(fixture.staging.abandonedUploads() == [progress])
     }
 
     @Test func thePublisherHearsWhenThereIsWork() throws {

@@ -15,9 +15,10 @@ final class StagingFixture {
     let deltas = Guarded<[CatalogDelta]>([])
     private var kills = 0
 
-    init() throws {
+    /// - Parameter state: the state directory; nil for one that goes with the fixture.
+    init(state: String? = nil) throws {
         base = try Fixture()
-        directory = base.root + "/state0"
+        directory = state ?? base.root + "/state0"
         staging = try StagingFixture.open(directory, base, deltas)
     }
 
@@ -37,6 +38,13 @@ final class StagingFixture {
         try FileManager.default.copyItem(atPath: directory, toPath: next)
         staging.close()
         directory = next
+        staging = try StagingFixture.open(directory, base, deltas)
+    }
+
+    /// Ends this process's staging and begins the next one's, in the same directory.
+    func restart(_ between: (String) throws -> Void = { _ in }) throws {
+        staging.close()
+        try between(directory)
         staging = try StagingFixture.open(directory, base, deltas)
     }
 
@@ -87,7 +95,7 @@ final class StagingFixture {
         if let file = try staging.openContents(id: entry.id) {
             return try file.descriptor.read(at: 0, count: Int(file.size) + 1) == bytes
         }
-        if let change = staging.change(id: entry.id), change.kind == .rename {
+        if staging.change(id: entry.id) != nil {
             return base.store.holds(bytes)
         }
         return bucket(name)?.bytes == bytes
@@ -184,7 +192,7 @@ struct ModelPublisher {
             guard expected?.etag == there.etag || isOurs(there, change, own) else {
                 throw FalseConflict(description: "\(name) is taken: \(change)")
             }
-        } else if expected != nil {
+        } else if let expected, !expected.mayBeGone {
             throw FalseConflict(description: "\(name) is gone: \(change)")
         }
         if let own { put(name, own) }

@@ -86,7 +86,7 @@ import Testing
         let first = try fixture.staging.create("x.fastshot")
         try first.write(bytes.span.bytes, at: 0)
         let second = try await fixture.edit(first.id)
-        try second.write([9, 9].span.bytes, at: 0)
+        try second.write([UInt8]([9, 9]).span.bytes, at: 0)
         let reader = try require_(fixture.staging.openContents(id: first.id))
         #expect(try reader.descriptor.read(at: 0, count: 3) == [9, 9, bytes[2]])
         try first.flush()
@@ -94,7 +94,9 @@ import Testing
         #expect(fixture.staging.sendable(limit: 9).isEmpty)
         second.close()
         #expect(fixture.staging.sendable(limit: 9).count == 1)
-        #expect { try reader.write([1].span.bytes, at: 0) } throws: { ($0 as? StagingError)?.kind == .notPermitted }
+        #expect { try reader.write([UInt8]([1]).span.bytes, at: 0) } throws: {
+            ($0 as? StagingError)?.kind == .notPermitted
+        }
     }
 
     @Test func openingForWritingWithoutWritingChangesNothing() async throws {
@@ -112,7 +114,7 @@ import Testing
         let fixture = try StagingFixture()
         let id = try await fixture.base.add("x.fastshot", bytes)
         let file = try await fixture.edit(id)
-        try file.write([7].span.bytes, at: 5000)
+        try file.write([UInt8]([7]).span.bytes, at: 5000)
         try file.flush()
         file.close()
         let change = try require_(fixture.staging.sendable(limit: 1).first)
@@ -127,7 +129,7 @@ import Testing
         try file.write(bytes.span.bytes, at: 0)
         try file.flush()
         #expect(try fixture.staging.remove("x.fastshot") == file.id)
-        try file.write([1].span.bytes, at: 0)
+        try file.write([UInt8]([1]).span.bytes, at: 0)
         try file.flush()
         #expect(try file.descriptor.read(at: 0, count: 2) == [1, bytes[1]])
         file.close()

@@ -87,10 +87,10 @@ extension Staging {
             guard let found = try self.find(fileName, core) else {
                 throw .refused(StagingError(.notFound, fileName))
             }
-            if found.isUnflushed { return nil }
             let target = try self.find(newName, core)
             if target != nil, !replacing { throw .refused(StagingError(.exists, newName)) }
             if target?.id == found.id { return Renamed(id: found.id, replaced: nil) }
+            if found.isUnflushed { return nil }
             let needsContent =
                 !Staging.isPublished(newName) && core.table.rows[found.id]?.change.content == nil && content == nil
             if needsContent { throw .refused(StagingError(.crossDevice, "\(fileName) is not cached")) }

@@ -97,10 +97,13 @@ extension Staging {
 
     private func tryToRecord(_ changes: [Sent]) throws(CatalogError) -> CatalogDelta {
         var gone: [Int64] = []
-        for item in changes where item.object == nil {
-            gone.append(item.change.id)
-            // After a reset of the catalog, or where its row was parted from its file, it has another id there.
-            guard let name = item.change.remoteName, let entry = try catalog.entry(fileName: name) else { continue }
+        for item in changes {
+            if item.object == nil { gone.append(item.change.id) }
+            guard let name = item.change.remoteName, !item.change.name.hasSameBytes(as: name),
+                let entry = try catalog.entry(fileName: name)
+            else { continue }
+            // What was removed or renamed has another id there where this file had taken its place, where its row was
+            // parted from its file, and after a reset of the catalog.
             if entry.id != item.change.id { gone.append(entry.id) }
         }
         var delta = gone.isEmpty ? CatalogDelta() : try catalog.unpublished(gone)
