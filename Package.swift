@@ -102,7 +102,7 @@ let package = Package(
             "SyncTests",
             [
                 "Sync", "SessionCache", "Catalog", "ObjectStore", "SessionFormat", "Operations", "Platform", "JSON",
-                "Digests", "TestSupport", "CSQLite",
+                "Digests", "TestSupport", "CSQLite", "CloudStores",
             ]),
         tests("FuseBridgeTests", ["FuseBridge", "FileTree"]),
         .target(

@@ -126,6 +126,32 @@ import Testing
         }
     }
 
+    /// Whatever the bucket held is at hand afterwards.
+    @Test(arguments: ConflictKind.allCases) func decidedForThisMachine(kind: ConflictKind) async throws {
+        let rig = try PublishRig()
+        try await collide(rig, kind)
+        let conflict = try #require(try rig.staging.conflicts(includingDecided: false).first)
+        let current = try await rig.publisher.current(conflict.name).map { ObjectVersion($0) }
+        _ = try rig.staging.decide(conflict.id, .mine, by: "user", current: current)
+        #expect(await rig.flush() == [])
+        #expect(try rig.staging.conflicts(includingDecided: true).map(\.choice) == [.mine])
+        #expect(rig.disorder == [])
+        let kept = try rig.kept.filter { $0.contains("-bucket-") }.map { try rig.directory.read("state/kept/" + $0) }
+        switch kind {
+        case .created, .edited:
+            #expect(rig.bucket.peek(bodyKey(1)) == session(1, "mine"))
+            #expect(kept == [session(1, "theirs")])
+        case .editedRemoved: #expect(rig.bucket.peek(bodyKey(1)) == session(1, "mine"))
+        case .removedEdited:
+            #expect(rig.bucket.peek(bodyKey(1)) == nil)
+            #expect(kept == [session(1, "theirs")])
+        case .renamed:
+            #expect(rig.bucket.peek(bodyKey(9)) == session(1))
+            #expect(rig.bucket.peek(bodyKey(1)) == nil)
+            #expect(kept == [session(9, "theirs")])
+        }
+    }
+
     @Test func theSameContentsAreNoConflict() async throws {
         let rig = try PublishRig()
         try await rig.published(1..<3)

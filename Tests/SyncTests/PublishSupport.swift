@@ -56,7 +56,7 @@ final class MeddledStore: ObjectStore {
 
     var location: String { store.location }
     var capabilities: StoreCapabilities { store.capabilities }
-    var multipart: (any MultipartStore)? { nil }
+    var multipart: (any MultipartStore)? { store.multipart }
 
     func head(_ key: String) async throws(StoreError) -> ObjectInfo {
         run(.head, key, before: true)
@@ -109,15 +109,18 @@ final class PublishRig: Sendable {
     let operations = OperationRegistry()
     let publisher: Publisher
 
-    /// - Parameter conditions: what is remembered of the server; nil: nothing.
+    /// - Parameters:
+    ///   - server: a real one in place of the bucket in memory.
+    ///   - conditions: what is remembered of the server; nil: nothing.
     init(
-        bucket: MemoryStore = MemoryStore(), honours: Bool = true, tellsMD5: Bool = false,
+        bucket: MemoryStore = MemoryStore(), server: (any ObjectStore)? = nil, honours: Bool = true,
+        tellsMD5: Bool = false,
         conditions: ConditionSupport? = .all, directory: TemporaryDirectory? = nil,
         _ change: (inout PublisherOptions) -> Void = { _ in }
     ) throws {
         self.bucket = bucket
         meddled = MeddledStore(bucket, honours: honours, tellsMD5: tellsMD5)
-        store = FaultyStore(meddled)
+        store = FaultyStore(server ?? meddled)
         self.directory = try directory ?? TemporaryDirectory()
         catalog = try Catalog.open(directory: self.directory.path("meta_cache"))
         if let conditions {

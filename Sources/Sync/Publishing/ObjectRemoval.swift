@@ -93,7 +93,7 @@ struct SessionRestorer {
         let digests = sink.finish()
         let metadata =
             sink.metadata(name)
-            ?? SessionMetadata(name: name.title, createdAt: name.stamp?.iso8601, fileSize: info.size)
+            ?? SessionMetadata(basicFactsOf: name, size: info.size)
         do throws(StoreError) {
             _ = try await context.store.put(name.indexKey, .bytes(context.index(name, metadata)), .ifAbsent)
         } catch  where error.kind == .precondition {}

@@ -1,5 +1,6 @@
 internal import ObjectStore
 internal import Platform
+internal import SessionCache
 
 /// What jobs share with the desk while they run: how far they are, and what a repetition need not do again.
 final class PublishBoard: Sendable {
@@ -10,11 +11,27 @@ final class PublishBoard: Sendable {
         /// The body in the bucket; nil before.
         var body: ObjectInfo?
     }
+    /// What a change was decided to take the place of.
+    private struct Beaten: Equatable {
+        /// Of the change: a later one of the same session has another.
+        var sequence: Int64
+        var generation: Int64
+        /// Nil: nothing was there.
+        var key: String?
+        var etag: String?
+        var size: UInt64?
+
+        init(_ change: PendingChange, _ found: ObjectInfo?) {
+            (sequence, generation) = (change.sequence, change.generation)
+            (key, etag, size) = (found?.key, found?.etag, found?.size)
+        }
+    }
     private struct State {
         var desk: PublishDesk
         var reached: [Int64: Reached] = [:]
         var bytes: [Int64: (done: UInt64, total: UInt64)] = [:]
         var cancelled: Set<Int64> = []
+        var beaten: [Int64: Beaten] = [:]
         /// Whether other changes than before may begin.
         var hasNews = true
     }
@@ -75,4 +92,14 @@ final class PublishBoard: Sendable {
 
     /// Whether the user has stopped it; forgets it.
     func takeCancelled(_ id: Int64) -> Bool { state.withLock { $0.cancelled.remove(id) != nil } }
+
+    /// A conflict was decided, for this machine's version or otherwise.
+    func noteBeaten(_ change: PendingChange, _ found: ObjectInfo?, isBeaten: Bool) {
+        state.withLock { $0.beaten[change.id] = isBeaten ? Beaten(change, found) : nil }
+    }
+
+    /// Whether the change met this very version the last time, too, and it was decided that it goes.
+    func wasBeaten(_ change: PendingChange, _ found: ObjectInfo?) -> Bool {
+        state.withLock { $0.beaten[change.id] == Beaten(change, found) }
+    }
 }

@@ -93,7 +93,7 @@ struct PublishContext: Sendable {
     /// - Parameter object: what a row that is set tells of.
     func writeRows(_ changes: [RowChange], about object: ObjectInfo?, of id: Int64) async throws(StoreError) {
         var tags: [String: String] = [:]
-        for case .set(let row) in changes { tags[row.fileName] = object?.etag }
+        for row in changes.compactMap(\.row) { tags[row.fileName] = object?.etag }
         try await gathering.write(changes, tags: tags) { board.prepared(id) }
     }
 

@@ -65,9 +65,7 @@ extension Publisher {
     /// Whether waiting may still bring something into the bucket.
     private func moves() -> Bool {
         guard connectivity.state.isOnline else { return false }
-        if board.desk({ $0.running }) > 0 {
-            return true
-        }
+        if board.desk({ $0.running }) > 0 || sweep.isRunning { return true }
         // Those that only ever fail do not hold up the end.
         if context.conditions.failures >= Self.mostFailures { return false }
         let resting = board.desk { $0.resting }

@@ -8,6 +8,7 @@ extension Publisher {
     func carryOut(_ change: PendingChange) async {
         do throws(PublishStop) {
             try await send(change)
+            board.noteBeaten(change, nil, isBeaten: false)
             board.desk { desk in
                 desk.settle(change.id)
                 desk.end(change.id)
@@ -65,13 +66,25 @@ extension Publisher {
         }
         count(reason)
         log("not sent", change, reason)
+        if case .conflict(let kind, let found) = stop, board.wasBeaten(change, found),
+            context.options.strategy(for: kind).decision(kind, change, found) == .mine
+        {
+            // It was decided that this version goes, and it is still in the way: nothing new to decide or to record.
+            let again = StoreError(.temporary, message: reason)
+            let now = Timestamp.monotonic
+            board.desk { $0.pause(change.id, after: again, now: now, random: .random(in: 0..<1)) }
+            context.staging.postponed(change, reason: reason)
+            board.desk { $0.end(change.id) }
+            return
+        }
         await settle(change, stop)
     }
 
     /// Tells the staging of an end that is none of sending.
     private func settle(_ change: PendingChange, _ stop: PublishStop) async {
-        let (staging, options, reason) = (context.staging, context.options, description(of: stop))
-        let outcome = await context.onDisk { () -> Result<Beaten?, StagingError> in
+        let (staging, options) = (context.staging, context.options)
+        let reason = description(of: stop)
+        let outcome = await context.onDisk { [board] () -> Result<Beaten?, StagingError> in
             do throws(StagingError) {
                 switch stop {
                 case .later(let error): staging.postponed(change, reason: error.description)
@@ -79,7 +92,7 @@ extension Publisher {
                 case .refused(let reason): try staging.rejected(change, .refused, reason: reason)
                 case .undone(let reason): try staging.undone(change, reason: reason)
                 case .conflict(let kind, let found):
-                    let strategy = options.strategies[kind] ?? options.strategy
+                    let strategy = options.strategy(for: kind)
                     let decision = strategy.decision(kind, change, found)
                     let record = try staging.conflicted(
                         change, kind, found: found, decision: decision, decider: strategy.rawValue)
@@ -89,7 +102,10 @@ extension Publisher {
                             "id": "\(record.id)", "kind": kind.rawValue, "name": record.name,
                             "decision": decision?.rawValue ?? "pending",
                         ])
-                    if let found, decision == .mine { return .success(Beaten(object: found, conflict: record.id)) }
+                    // One of id 0 was not decided: what is wanted by now meets its own conflict.
+                    let isMine = decision == .mine && record.id != 0
+                    board.noteBeaten(change, found, isBeaten: isMine)
+                    if let found, isMine { return .success(Beaten(object: found, conflict: record.id)) }
                 }
                 return .success(nil)
             } catch { return .failure(error) }

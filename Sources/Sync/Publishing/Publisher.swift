@@ -16,12 +16,15 @@ public final class Publisher: Sendable {
         var totals = PublisherStatus()
         /// Changes that have ended, sent or not, since the publisher was made.
         var ended: UInt64 = 0
+        /// How often the staging was asked for what can be sent: it goes through all that is pending.
+        var looks: UInt64 = 0
     }
 
     let context: PublishContext
     let connectivity: Connectivity
     let board: PublishBoard
     let watch: WatchedRows
+    let sweep: UploadSweep
     private let writer: RowWriter
     let state = Guarded(State())
 
@@ -40,6 +43,7 @@ public final class Publisher: Sendable {
             store: store, scratch: stateDirectory, support: { conditions.support },
             lastUpdated: { Timestamp.now.localText }, known: { try known.each($0) })
         watch = WatchedRows(path: stateDirectory + "/watched-rows.json")
+        sweep = UploadSweep(staging: staging, store: store, pool: pool)
         board = PublishBoard(parallel: options.parallel)
         self.connectivity = connectivity
         context = PublishContext(
@@ -99,7 +103,7 @@ public final class Publisher: Sendable {
     private func step(_ group: inout DiscardingTaskGroup, _ queue: inout PublishQueue) -> Double? {
         var pause: Double?
         let isOnline = connectivity.state.isOnline
-        if isOnline { pause = sooner(pause, beginJobs(&group, &queue)) }
+        if isOnline { pause = sooner(beginJobs(&group, &queue), beginSweep(&group)) }
         // Also while offline: jobs that wait for their rows end, and say why.
         return sooner(pause, beginRows(&group, isOnline: isOnline))
     }
@@ -120,8 +124,7 @@ public final class Publisher: Sendable {
             return conditions.wait(now)
         }
         while board.desk({ $0.room(now) }) > 0 {
-            guard let id = queue.next(fill: { context.staging.sendable(limit: $0).map(\.id) }, ifNews: board.takeNews)
-            else { break }
+            guard let id = queue.next(fill: sendable, ifNews: board.takeNews) else { break }
             guard board.desk({ $0.beginIfRested(id, now) }) else { continue }
             guard let change = context.staging.begin(id) else {
                 board.desk { $0.end(id) }
@@ -131,6 +134,21 @@ public final class Publisher: Sendable {
             group.addTask { await self.carryOut(change) }
         }
         return board.desk { $0.nextEnd(now) }
+    }
+
+    private func beginSweep(_ group: inout DiscardingTaskGroup) -> Double? {
+        guard let wait = sweep.begin(.monotonic) else { return nil }
+        if wait > 0 { return wait }
+        group.addTask { [sweep, board] in
+            await sweep.run()
+            board.wakeups.raise()
+        }
+        return nil
+    }
+
+    private func sendable(_ limit: Int) -> [Int64] {
+        state.withLock { $0.looks += 1 }
+        return context.staging.sendable(limit: limit).map(\.id)
     }
 
     private func beginRows(_ group: inout DiscardingTaskGroup, isOnline: Bool) -> Double? {
@@ -157,6 +175,8 @@ public final class Publisher: Sendable {
         guard let right else { return left }
         return min(left, right)
     }
+
+    var looks: UInt64 { state.withLock { $0.looks } }
 
     /// Where the sending stands.
     public var status: PublisherStatus {

@@ -27,6 +27,9 @@ public struct PublisherOptions: Sendable {
 
     /// The defaults.
     public init() {}
+
+    /// How conflicts of a kind are decided.
+    func strategy(for kind: ConflictKind) -> ConflictStrategy { strategies[kind] ?? strategy }
 }
 
 /// A change that is not in the bucket, and why.

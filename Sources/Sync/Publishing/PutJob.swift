@@ -76,11 +76,9 @@ struct PutJob {
     }
 
     private func writeRow(_ body: ObjectInfo, _ facts: StagedFacts) async throws(PublishStop) {
-        var rows: [RowChange] = [
-            .set(context.row(name.fileName, body, sha256: facts.sha256, metadata: facts.metadata))
-        ]
-        if let oldName { rows.append(.remove(fileName: oldName.fileName, checksum: nil)) }
-        try await stopping { () throws(StoreError) in try await context.writeRows(rows, about: body, of: change.id) }
+        let row = context.row(name.fileName, body, sha256: facts.sha256, metadata: facts.metadata)
+        let rows: RowChange = oldName.map { .move(from: $0.fileName, checksum: nil, to: row) } ?? .set(row)
+        try await stopping { () throws(StoreError) in try await context.writeRows([rows], about: body, of: change.id) }
     }
 
     /// Removes what has the old name. Somebody's edit under it stays, and so does what the store does not let go: it is
@@ -106,24 +104,12 @@ struct PutJob {
             if expected == nil {
                 if hasIndex { try await context.store.delete(name.indexKey, ifMatch: nil) }
                 try await context.store.delete(name.bodyKey, ifMatch: body.etag)
-            } else if let replacedID, let old = oldBody(replacedID) {
-                if hasIndex, let bytes = try? context.catalog.indexBytes(id: replacedID) {
-                    _ = try await context.store.put(name.indexKey, .bytes(bytes), .always)
-                }
-                _ = try await context.store.put(
-                    name.bodyKey, .file(old.file, length: old.size), body.etag.map { .ifMatch($0) } ?? .always)
+            } else if let expected {
+                let replaced = ReplacedSession(context: context, name: name, id: replacedID, expected: expected)
+                try await replaced.putBack(over: body, hasIndex: hasIndex, hasRow: false, of: change.id)
             }
         } catch {
             PublishContext.log.warning("not taken back", ["object": name.bodyKey, "cause": error.description])
         }
-    }
-
-    /// The replaced version's body, when it is at hand.
-    private func oldBody(_ id: Int64) -> (file: FileDescriptor, size: UInt64)? {
-        guard let cache = context.cache, let expected, let entry = try? context.catalog.entry(id: id),
-            entry.size == expected.size, entry.etag == nil || expected.etag == nil || entry.etag == expected.etag,
-            let file = try? cache.cachedBody(id: id)
-        else { return nil }
-        return (file, expected.size)
     }
 }

@@ -21,7 +21,7 @@ struct RemoveJob {
         if let conflict = change.conflict, let tag = info?.etag {
             await BucketVersionKeeper(context: context).keep(name, etag: tag, conflict: conflict)
         }
-        let before = Before(context, change, name)
+        let before = Before(context, change.id, name, info)
         FaultPoint.reached("publish.remove.before")
         try await stopping(undoes: true) { () throws(StoreError) in
             try await context.writeRows(
@@ -48,29 +48,45 @@ struct Before {
     private let row: OverallRow?
     private let index: [UInt8]?
 
-    init(_ context: PublishContext, _ change: PendingChange, _ name: SessionName) {
+    /// By what the catalog knows, if that is of this object.
+    init(_ context: PublishContext, _ id: Int64, _ name: SessionName, _ object: ObjectInfo?) {
         self.context = context
         self.name = name
-        id = change.id
-        index = (try? context.catalog.indexBytes(id: change.id)) ?? nil
-        let entry = (try? context.catalog.entry(id: change.id)) ?? nil
-        let metadata = (try? context.catalog.metadata(id: change.id)) ?? nil
-        object = entry.map { context.object($0, name) }
-        row = entry.map { context.row($0, name, metadata) }
-    }
-
-    func putBack() async {
-        do throws(StoreError) {
-            if let index { _ = try await context.store.put(name.indexKey, .bytes(index), .ifAbsent) }
-        } catch {
-            if error.kind != .precondition { report(error) }
+        self.id = id
+        self.object = object
+        guard let object, let entry = (try? context.catalog.entry(id: id)) ?? nil, entry.isKnown(to: object),
+            let metadata = (try? context.catalog.metadata(id: id)) ?? nil, metadata.fileSize == object.size
+        else {
+            (index, row) = (nil, nil)
+            return
         }
-        do throws(StoreError) {
-            if let row { try await context.writeRows([.set(row)], about: object, of: id) }
-        } catch { report(error) }
+        index = (try? context.catalog.indexBytes(id: id)) ?? nil
+        row = context.row(name.fileName, object, sha256: entry.sha256, metadata: metadata)
     }
 
-    private func report(_ error: StoreError) {
-        PublishContext.log.warning("not put back", ["session": name.fileName, "cause": error.description])
+    /// By what was found out about the object.
+    init(_ context: PublishContext, _ id: Int64, _ name: SessionName, _ object: ObjectInfo, _ facts: SessionFacts) {
+        self.context = context
+        self.name = name
+        self.id = id
+        self.object = object
+        index = context.index(name, facts.metadata)
+        row = context.row(name.fileName, object, sha256: facts.sha256, metadata: facts.metadata)
+    }
+
+    /// Where neither is at hand, both are made from the body.
+    func putBack() async {
+        guard let object else { return }
+        do throws(StoreError) {
+            guard let index, let row else {
+                return try await SessionRestorer(context: context).restore(name, object, id: id)
+            }
+            do throws(StoreError) {
+                _ = try await context.store.put(name.indexKey, .bytes(index), .ifAbsent)
+            } catch  where error.kind == .precondition {}
+            try await context.writeRows([.set(row)], about: object, of: id)
+        } catch {
+            PublishContext.log.warning("not put back", ["session": name.fileName, "cause": error.description])
+        }
     }
 }

@@ -19,43 +19,31 @@ struct RenameJob {
         case .expected(let found), .ours(let found), .attempted(let found): source = found
         case .foreign(let found): throw .conflict(.renamed, found: found)
         }
-        let metadata = try await metadata()
-        let target = try await copy(source)
+        let facts = try await inquiry.facts(of: source, called: oldName)
+        let (target, replaced) = try await copy(source)
         FaultPoint.reached("publish.rename.copy.after")
-        var facts = Facts(target, source, entry: (try? context.catalog.entry(id: change.id)) ?? nil)
-        facts.metadata = metadata
-        let indexETag = try await writeIndexAndRows(facts)
+        let indexETag = try await writeIndexAndRows(target, facts, replaced)
         do throws(PublishStop) {
             _ = try await context.finishing { () throws(PublishStop) in try await removal.remove(source) }
         } catch {
             if case .undone = error {
-                await Before(context, change, oldName).putBack()
-                await takeBack(facts.object, hasIndex: true)
+                await Before(context, change.id, oldName, source, facts).putBack()
+                await takeBack(target, replaced, hasIndex: true, hasRow: true)
             }
             throw error
         }
         FaultPoint.reached("publish.rename.old.after")
-        try await commit(facts, indexETag)
+        try await commit(target, facts, indexETag)
     }
 
-    private struct Facts: Sendable {
-        var object: ObjectInfo
-        var md5: String?
-        var sha256: String?
-        var metadata: SessionMetadata?
+    private var inquiry: SessionInquiry { SessionInquiry(context: context, id: change.id) }
 
-        init(_ target: ObjectInfo, _ source: ObjectInfo, entry: SessionEntry?) {
-            object = target
-            let isKnown = entry.map { $0.size == source.size && ($0.etag == nil || $0.etag == source.etag) } ?? false
-            md5 = target.contentMD5 ?? source.contentMD5 ?? (isKnown ? entry?.contentMD5 : nil)
-            sha256 = isKnown ? entry?.sha256 : nil
-        }
-    }
-
-    private func commit(_ facts: Facts, _ indexETag: String?) async throws(PublishStop) {
+    private func commit(
+        _ target: ObjectInfo, _ facts: SessionFacts, _ indexETag: String?
+    ) async throws(PublishStop) {
         try await context.commit(
             Staging.Sent(
-                change: change, object: facts.object, contentMD5: facts.md5, sha256: facts.sha256,
+                change: change, object: target, contentMD5: target.contentMD5 ?? facts.md5, sha256: facts.sha256,
                 metadata: facts.metadata, indexETag: indexETag))
     }
 
@@ -68,13 +56,12 @@ struct RenameJob {
             change.replaces == nil || target.etag != change.replaces?.etag,
             try await isSame(target, as: remote)
         else { throw .conflict(.renamed, found: nil) }
-        var facts = Facts(target, target, entry: nil)
-        facts.metadata = try await metadata()
-        let indexETag = try await writeIndexAndRows(facts)
+        let facts = try await inquiry.facts(ofMoved: target, from: remote, to: newName)
+        let indexETag = try await writeIndexAndRows(target, facts, nil)
         _ = try await context.finishing { () throws(PublishStop) in
             try await ObjectRemoval(context: context, name: oldName, id: change.id).remove(nil)
         }
-        try await commit(facts, indexETag)
+        try await commit(target, facts, indexETag)
     }
 
     /// Whether an object under the new name holds the contents of the version under the old one.
@@ -88,29 +75,24 @@ struct RenameJob {
         return try await stopping(undoes: true) { () throws(StoreError) in try await context.md5(of: target) } == md5
     }
 
-    /// The metadata that goes with the session: the catalog's, else that of the old index.
-    private func metadata() async throws(PublishStop) -> SessionMetadata? {
-        if let known = (try? context.catalog.metadata(id: change.id)) ?? nil { return known }
-        return try await stopping(undoes: true) { () throws(StoreError) in
-            do throws(StoreError) {
-                let (_, bytes) = try await context.store.bytes(oldName.indexKey, limit: 1 << 20)
-                return (try? MetadataIndex.decode(bytes))?.metadata
-            } catch  where error.kind == .notFound || error.kind == .permanent { return nil }
-        }
-    }
-
     /// Copies the body to the new name.
-    private func copy(_ source: ObjectInfo) async throws(PublishStop) -> ObjectInfo {
+    /// - Returns: the copy, and what it took the place of.
+    private func copy(_ source: ObjectInfo) async throws(PublishStop) -> (ObjectInfo, ReplacedSession?) {
         let found = try await stopping(undoes: true) { () throws(StoreError) in
             try await context.head(newName.bodyKey)
         }
         let condition: WriteCondition
+        var replaced: ReplacedSession?
         if let found {
-            if let replaces = change.replaces, let base = try await replaced(found, replaces) {
+            if let replaces = change.replaces, let base = try await expected(found, replaces) {
                 condition = base.etag.map { .ifMatch($0) } ?? .always
+                replaced = ReplacedSession(context: context, name: newName, id: change.replacedID, object: base)
+                if let conflict = change.conflict, let tag = base.etag {
+                    await BucketVersionKeeper(context: context).keep(newName, etag: tag, conflict: conflict)
+                }
             } else if try await isSame(found, as: ObjectVersion(source)) {
                 // An earlier try whose answer was lost.
-                return found
+                return (found, nil)
             } else {
                 throw .conflict(.renamed, found: found)
             }
@@ -119,8 +101,9 @@ struct RenameJob {
         }
         FaultPoint.reached("publish.rename.copy.before")
         do throws(StoreError) {
-            return try await context.store.copy(
+            let copy = try await context.store.copy(
                 oldName.bodyKey, ifSourceMatch: source.etag, to: newName.bodyKey, condition)
+            return (copy, replaced)
         } catch {
             guard error.kind == .precondition || error.kind == .notFound else {
                 throw PublishStop(error, undoes: true)
@@ -129,13 +112,18 @@ struct RenameJob {
         let (before, after) = try await stopping(undoes: true) { () throws(StoreError) in
             (try await context.head(oldName.bodyKey), try await context.head(newName.bodyKey))
         }
-        if let after, after != found, try await isSame(after, as: ObjectVersion(source)) { return after }
+        if let after, after != found, try await isSame(after, as: ObjectVersion(source)) {
+            return (after, replaced)
+        }
         guard let before, before.etag == source.etag else { throw .conflict(.renamed, found: before) }
+        guard after?.etag != found?.etag else {
+            throw .later(StoreError(.temporary, key: newName.bodyKey, message: "the copy fails, and nothing changed"))
+        }
         throw .conflict(.renamed, found: after)
     }
 
     /// What stands under the new name, if it is the version that the user replaced.
-    private func replaced(_ found: ObjectInfo, _ version: ObjectVersion) async throws(PublishStop) -> ObjectInfo? {
+    private func expected(_ found: ObjectInfo, _ version: ObjectVersion) async throws(PublishStop) -> ObjectInfo? {
         let finding = try await stopping(undoes: true) { () throws(StoreError) in
             try await context.examine(found, expected: version, ours: nil, attempted: change.attempted)
         }
@@ -145,37 +133,44 @@ struct RenameJob {
         }
     }
 
-    private func writeIndexAndRows(_ facts: Facts) async throws(PublishStop) -> String? {
+    private func writeIndexAndRows(
+        _ target: ObjectInfo, _ facts: SessionFacts, _ replaced: ReplacedSession?
+    ) async throws(PublishStop) -> String? {
         var tag: String?
         var hasIndex = false
         do throws(PublishStop) {
-            if let metadata = facts.metadata {
-                tag = try await stopping(undoes: true) { () throws(StoreError) in
-                    try await context.store.put(newName.indexKey, .bytes(context.index(newName, metadata)), .always)
-                        .etag
-                }
-                hasIndex = true
+            tag = try await stopping(undoes: true) { () throws(StoreError) in
+                try await context.store.put(
+                    newName.indexKey, .bytes(context.index(newName, facts.metadata)), .always
+                ).etag
             }
+            hasIndex = true
             FaultPoint.reached("publish.rename.index.after")
-            let row = context.row(newName.fileName, facts.object, sha256: facts.sha256, metadata: facts.metadata)
+            let row = context.row(newName.fileName, target, sha256: facts.sha256, metadata: facts.metadata)
             try await stopping(undoes: true) { () throws(StoreError) in
                 try await context.writeRows(
-                    [.remove(fileName: oldName.fileName, checksum: nil), .set(row)], about: facts.object, of: change.id)
+                    [.move(from: oldName.fileName, checksum: nil, to: row)], about: target, of: change.id)
             }
             FaultPoint.reached("publish.rename.row.after")
         } catch {
-            if case .undone = error { await takeBack(facts.object, hasIndex: hasIndex) }
+            if case .undone = error { await takeBack(target, replaced, hasIndex: hasIndex, hasRow: false) }
             throw error
         }
         return tag
     }
 
-    /// Removes what the job has made under the new name, unless it replaced something.
-    private func takeBack(_ object: ObjectInfo, hasIndex: Bool) async {
-        guard change.replaces == nil else { return }
+    /// Removes what the job has made under the new name, or puts back what it replaced there.
+    private func takeBack(_ object: ObjectInfo, _ replaced: ReplacedSession?, hasIndex: Bool, hasRow: Bool) async {
         do throws(StoreError) {
-            if hasIndex {
-                try await context.store.delete(newName.indexKey, ifMatch: nil)
+            if let replaced {
+                return try await replaced.putBack(over: object, hasIndex: hasIndex, hasRow: hasRow, of: change.id)
+            }
+            // What another try has replaced is not known any more.
+            guard change.replaces == nil else {
+                return try await SessionRestorer(context: context).restore(newName, object, id: change.id)
+            }
+            if hasIndex { try await context.store.delete(newName.indexKey, ifMatch: nil) }
+            if hasRow {
                 try await context.writeRows(
                     [.remove(fileName: newName.fileName, checksum: nil)], about: nil, of: change.id)
             }

@@ -48,7 +48,7 @@ final class WatchedRows: Sendable {
     /// - Parameter tags: of the objects that the rows tell of, by file name.
     func record(_ changes: [RowChange], tags: [String: String] = [:], now: Timestamp) {
         let items = state.withLock { state in
-            for case .set(let row) in changes {
+            for row in changes.compactMap(\.row) {
                 state.items[row.fileName] = Item(row: row, etag: tags[row.fileName], written: now)
             }
             Self.dropOld(&state, now)
@@ -60,7 +60,7 @@ final class WatchedRows: Sendable {
     /// Rows are to go.
     func forget(_ changes: [RowChange]) {
         state.withLock { state in
-            for case .remove(let fileName, _) in changes { state.items[fileName] = nil }
+            for fileName in changes.compactMap(\.removedName) { state.items[fileName] = nil }
         }
     }
 
@@ -135,6 +135,24 @@ final class WatchedRows: Sendable {
         let bytes = JSONValue.object([("rows", .array(rows))]).serialized()
         do throws(SystemError) { try Files.replace(path, with: bytes, durably: false) } catch {
             PublishContext.log.warning("watched rows are not kept", ["cause": error.description])
+        }
+    }
+}
+
+extension RowChange {
+    /// The row that is to be there.
+    var row: OverallRow? {
+        switch self {
+        case .set(let row), .move(_, _, let row): row
+        case .remove: nil
+        }
+    }
+
+    /// The name of the row that is to go.
+    var removedName: String? {
+        switch self {
+        case .set: nil
+        case .remove(let fileName, _), .move(let fileName, _, _): fileName
         }
     }
 }

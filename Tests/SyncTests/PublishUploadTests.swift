@@ -1,0 +1,130 @@
+import CloudStores
+import ObjectStore
+import Platform
+import SessionCache
+import TestSupport
+import Testing
+
+@testable import Sync
+
+/// Bodies that are sent in parts.
+@Suite(.serialized, .timeLimit(.minutes(5))) struct PublishUploadTests {
+    /// Five parts.
+    private static let size = 40 << 20
+    private static let parts = 5
+
+    private func contents(_ seed: UInt8) -> [UInt8] {
+        var bytes = [UInt8](repeating: seed, count: Self.size)
+        for at in stride(from: 0, to: Self.size, by: 4096) { bytes[at] = UInt8(truncatingIfNeeded: at >> 12) ^ seed }
+        return bytes
+    }
+
+    private func ministack() async throws -> S3Store {
+        let server = try Ministack.shared()
+        let store = try S3Store(
+            configuration: S3Configuration(bucket: server.freshBucketName(), endpoint: server.endpoint),
+            credentials: StaticCredentials(
+                AWSCredentials(accessKeyID: Secret(server.accessKey), secretAccessKey: Secret(server.secretKey)),
+                source: "the test"), http: HTTPClient())
+        try await store.createContainer()
+        return store
+    }
+
+    /// Begins to send a file, and ends like a process that dies once the server has so many parts of it.
+    /// - Returns: the numbers of those parts.
+    private func interrupted(
+        _ store: any ObjectStore, _ directory: TemporaryDirectory, after arrived: Int
+    ) async throws -> [Int] {
+        let rig = try PublishRig(server: store, directory: directory) { $0.foreign = .basic }
+        rig.store.inject(.hang, verb: .part, nth: arrived + 1, times: 1000)
+        try await rig.save(fileName(1), contents(1))
+        let running = Task { await rig.publisher.run() }
+        let multipart = try #require(store.multipart)
+        var numbers: [Int] = []
+        while numbers.count < arrived {
+            if let upload = try await multipart.uploads(prefix: "sessions/").first {
+                numbers = try await multipart.parts(of: upload.uploadID, upload.key).map(\.number)
+            }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        running.cancel()
+        await running.value
+        rig.staging.close()
+        return numbers
+    }
+
+    @Test func aNewProcessSendsOnlyThePartsThatAreMissing() async throws {
+        let store = try await ministack()
+        let directory = try TemporaryDirectory()
+        let there = try await interrupted(store, directory, after: 3)
+        #expect(there.count == 3)
+        let upload = try #require(try await store.multipart?.uploads(prefix: "sessions/").first)
+        let rig = try PublishRig(server: store, directory: directory) { $0.foreign = .basic }
+        #expect(rig.staging.changes().first?.multipart?.uploadID == upload.uploadID)
+        #expect(await rig.flush() == [])
+        #expect(rig.store.count(.part) == Self.parts - there.count)
+        #expect(try await store.bytes(bodyKey(1), limit: 64 << 20).bytes == contents(1))
+        #expect(try await store.multipart?.uploads(prefix: "") == [])
+        #expect(try rig.staging.conflicts(includingDecided: true) == [])
+        #expect(try rig.bytes(fileName(1)) == contents(1))
+    }
+
+    /// A line that drops again and again.
+    @Test func partsThatFailAreSentAgainAndNoOthers() async throws {
+        let store = try await ministack()
+        let rig = try PublishRig(server: store) { $0.foreign = .basic }
+        // Arrived, though nobody heard of it.
+        rig.store.inject(.failAfterwards(.lost), verb: .part, nth: 2, times: 2)
+        try await rig.save(fileName(1), contents(1))
+        #expect(await rig.flush() == [])
+        #expect(rig.store.count(.part) == Self.parts + 2, "the store repeats what was not answered")
+        #expect(try await store.bytes(bodyKey(1), limit: 64 << 20).bytes == contents(1))
+        #expect(try await store.multipart?.uploads(prefix: "") == [])
+    }
+
+    enum Course: CaseIterable { case changed, removed, renamedAway, givenUp }
+
+    @Test(arguments: Course.allCases) func partsOfContentsThatAreNotSentGo(course: Course) async throws {
+        let store = MemoryStore(hasMultipart: true)
+        let directory = try TemporaryDirectory()
+        _ = try await interrupted(store, directory, after: 2)
+        let rig = try PublishRig(bucket: store, directory: directory) { $0.foreign = .basic }
+        switch course {
+        case .changed: try await rig.save(fileName(1), contents(2))
+        case .removed: _ = try rig.staging.remove(fileName(1))
+        case .renamedAway: _ = try rig.staging.rename(fileName(1), to: "away.part", replacing: false)
+        case .givenUp: _ = try rig.staging.discard(id: try #require(rig.staging.changes().first).id)
+        }
+        let running = Task { await rig.publisher.run() }
+        while try await store.uploads(prefix: "") != [] || rig.staging.counts.pending > 0 {
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        try await eventually { rig.staging.abandonedUploads().isEmpty }
+        running.cancel()
+        await running.value
+        #expect(store.peek(bodyKey(1)) == (course == .changed ? contents(2) : nil))
+    }
+
+    @Test func whatCannotBeTakenOffIsTriedAgainByTheNextProcess() async throws {
+        let store = MemoryStore(hasMultipart: true)
+        let directory = try TemporaryDirectory()
+        _ = try await interrupted(store, directory, after: 1)
+        do {
+            let rig = try PublishRig(bucket: store, directory: directory) { $0.foreign = .basic }
+            rig.store.inject(.fail(.denied), verb: .multipart, times: 100)
+            _ = try rig.staging.remove(fileName(1))
+            let running = Task { await rig.publisher.run() }
+            try await eventually { rig.store.count(.multipart) > 0 && rig.staging.counts.pending == 0 }
+            running.cancel()
+            await running.value
+            #expect(rig.store.count(.multipart) == 1, "and not again and again")
+            rig.staging.close()
+        }
+        #expect(try await store.uploads(prefix: "").count == 1)
+        let rig = try PublishRig(bucket: store, directory: directory)
+        let running = Task { await rig.publisher.run() }
+        while try await store.uploads(prefix: "") != [] { try await Task.sleep(for: .milliseconds(5)) }
+        running.cancel()
+        await running.value
+    }
+}
