@@ -15,6 +15,11 @@ package enum StoreKind: String, CaseIterable, CustomTestStringConvertible, Senda
     package static let remote: [StoreKind] = [.ministack, .ceph]
     /// Those on which it is tested what changes a bucket.
     package static let writable: [StoreKind] = [.directory, .ministack, .ceph, .openStackSwift]
+
+    /// What is tested on some stores because the others would show nothing new: with `SESSIONFS_ALL_STORES=1` on all.
+    package static func usually<Case>(_ cases: [Case], thorough: [Case]) -> [Case] {
+        Environment.value("SESSIONFS_ALL_STORES") == "1" ? thorough : cases
+    }
     package var testDescription: String { rawValue }
 
     /// The running server; nil for directories.

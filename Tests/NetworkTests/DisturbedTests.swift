@@ -13,6 +13,8 @@ import Testing
         var times = 2
         var method: String? = "PUT"
         var path: String?
+        /// With a session that is sent in parts.
+        var inParts = false
     }
 
     static let troubles = [
@@ -25,8 +27,9 @@ import Testing
         Trouble(testDescription: "answer to an index lost", fault: .lose, path: "/meta_indexes/"),
         Trouble(testDescription: "answer to a row lost", fault: .lose, times: 3, path: "overall_meta.json"),
         Trouble(testDescription: "answer to a removal lost", fault: .lose, method: "DELETE"),
-        Trouble(testDescription: "answer to parts lost", fault: .lose, times: 3, path: "partNumber"),
-        Trouble(testDescription: "answer to the whole of parts lost", fault: .lose, times: 3, method: "POST"),
+        Trouble(testDescription: "answer to parts lost", fault: .lose, times: 3, path: "partNumber", inParts: true),
+        Trouble(
+            testDescription: "answer to the whole of parts lost", fault: .lose, times: 3, method: "POST", inParts: true),
         Trouble(testDescription: "reset", fault: .reset(after: 0), times: 4, method: nil),
         Trouble(testDescription: "heads fail", fault: .status(500), times: 3, method: "HEAD"),
     ]
@@ -35,8 +38,9 @@ import Testing
         try withLine { world, proxy in
             try proxy.inject(trouble.fault, times: trouble.times, method: trouble.method, path: trouble.path)
             var expected = try world.workWithoutNetwork()
-            expected[TestSession.fileName(5)] = TestSession.bytes(5, size: 18 << 20)
-            try world.save(TestSession.fileName(5), TestSession.bytes(5, size: 18 << 20))
+            let body = TestSession.bytes(5, size: trouble.inParts ? 18 << 20 : 200_000)
+            expected[TestSession.fileName(5)] = body
+            try world.save(TestSession.fileName(5), body)
             try world.delete(TestSession.fileName(1))
             expected[TestSession.fileName(1)] = nil
             try world.replay(expected)

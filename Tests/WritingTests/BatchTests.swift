@@ -65,7 +65,9 @@ import Testing
     }
 
     /// Two hundred files copied in, as a file manager does: all there, with far fewer updates than files.
-    @Test(arguments: StoreKind.remote) func manyFiles(_ kind: StoreKind) throws {
+    @Test(arguments: StoreKind.usually([.ministack], thorough: StoreKind.remote)) func manyFiles(_ kind: StoreKind)
+        throws
+    {
         try MountWorld.with(kind, proxied: true) { world in
             world.options = ["--key-file", try world.keyFile(), "-o", "poll_interval=1h"]
             try world.mount()

@@ -81,9 +81,11 @@ import Testing
         var testDescription: String { rawValue }
     }
 
-    /// Every choice where the store honours all conditions, one where it does not.
-    static let decisions: [(StoreKind, Choice)] =
-        Choice.allCases.flatMap { [(.directory, $0), (.ministack, $0)] } + [(.ceph, .mine), (.openStackSwift, .mine)]
+    /// Every choice on a directory, and on each server one that sends something; of these, one honours no conditions.
+    static let decisions = StoreKind.usually(
+        Choice.allCases.map { (StoreKind.directory, $0) }
+            + [(.ministack, .mine), (.ceph, .both), (.openStackSwift, .mine)],
+        thorough: StoreKind.writable.flatMap { kind in Choice.allCases.map { (kind, $0) } })
 
     /// Both versions are readable until the user decides, and then it is as decided.
     @Test(arguments: decisions) func manual(_ kind: StoreKind, _ choice: Choice) throws {
