@@ -162,7 +162,9 @@ extension PendingTable {
         keepUnfinished(&row)
         let change = row.change
         // Where another row still accounts for the object of this name, nothing of this one can have been sent there.
-        let isHeld = holder(ofRemote: name).map { $0.change.id != change.id } ?? false
+        let isHeld = [holder(ofRemote: name), holder(ofUnfinished: name)].contains { other in
+            other.map { $0.change.id != change.id } ?? false
+        }
         if Staging.isPublished(name), !isHeld, !change.remoteName.hasSameBytes(as: name) {
             if change.remoteName == nil {
                 if change.replaces != nil || mayBeInBucket(row) || !change.attempted.isEmpty {
