@@ -95,7 +95,7 @@ final class StagingFixture {
         if let file = try staging.openContents(id: entry.id) {
             return try file.descriptor.read(at: 0, count: Int(file.size) + 1) == bytes
         }
-        if let change = staging.change(id: entry.id), change.kind == .rename {
+        if staging.change(id: entry.id) != nil {
             return base.store.holds(bytes)
         }
         return bucket(name)?.bytes == bytes

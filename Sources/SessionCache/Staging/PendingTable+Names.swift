@@ -161,18 +161,24 @@ extension PendingTable {
         if let content = row.change.content { try attempt(content, in: &row) }
         keepUnfinished(&row)
         let change = row.change
-        if Staging.isPublished(name), !change.remoteName.hasSameBytes(as: name) {
+        // Where another row still accounts for the object of this name, nothing of this one can have been sent there.
+        let isHeld = [holder(ofRemote: name), holder(ofUnfinished: name)].contains { other in
+            other.map { $0.change.id != change.id } ?? false
+        }
+        if Staging.isPublished(name), !isHeld, !change.remoteName.hasSameBytes(as: name) {
             if change.remoteName == nil {
                 if change.replaces != nil || mayBeInBucket(row) || !change.attempted.isEmpty {
                     row.change.remoteName = name
                     row.change.remote = change.replaces
                 }
-            } else if let replaced = change.replaces, !(row.unfinished?.name.hasSameBytes(as: name) ?? false) {
+            } else if change.replaces != nil || !change.attempted.isEmpty,
+                !(row.unfinished?.name.hasSameBytes(as: name) ?? false)
+            {
                 // The row needs its remote name itself. A rename to this very name that is finished first takes the
                 // place of what it replaces.
                 let id: Int64
                 if let known = change.replacedID, rows[known] == nil { id = known } else { id = try reserved(reserve) }
-                put(removal(id: id, of: name, replaced, attempted: change.attempted))
+                put(removal(id: id, of: name, change.replaces, attempted: change.attempted))
             }
         }
         row.change.replaces = nil

@@ -61,7 +61,8 @@ extension PendingTable {
             }
             row.unfinished = nil
             row.maybeSent = false
-            row.change.attempted = []
+            // What was tried under another name that is wanted now may be there still.
+            if row.change.name == nil || row.change.name.hasSameBytes(as: change.name) { row.change.attempted = [] }
             row.change.remoteName = nil
             row.change.remote = nil
             if let name = change.name, let version {
@@ -91,7 +92,8 @@ extension PendingTable {
             row.change.replacedID = nil
         } else if var claimant = holder(of: name) {
             // The claimant waits for this row to leave the name, or takes its place when this row has no other.
-            let isGoing = row.change.name == nil
+            // What is not in the journal yet cannot speak for the object.
+            let isGoing = row.change.name == nil && claimant.isDurable
             claimant.change.replaces = isGoing ? version : nil
             claimant.change.replacedID = isGoing ? row.change.id : nil
             put(claimant)
@@ -112,11 +114,16 @@ extension PendingTable {
         if var other = holder(ofRemote: name) {
             other.change.remote = version
             put(other)
-        } else if var claimant = holder(of: name) {
+        } else if var claimant = holder(of: name), claimant.isDurable {
             claimant.change.replaces = version
             claimant.change.replacedID = id
             put(claimant)
         } else {
+            if var claimant = holder(of: name) {
+                claimant.change.replaces = nil
+                claimant.change.replacedID = nil
+                put(claimant)
+            }
             put(removal(id: try reserved(reserve), of: name, version, attempted: []))
         }
     }

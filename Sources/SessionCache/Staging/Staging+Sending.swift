@@ -32,6 +32,8 @@ extension Staging {
         public var metadata: SessionMetadata?
         /// The index object's tag.
         public var indexETag: String?
+        /// After a removal: what has the name in the bucket is somebody else's and stays in the catalog.
+        public var leavesName = false
 
         /// A sent change by its parts.
         public init(
@@ -99,7 +101,7 @@ extension Staging {
         var gone: [Int64] = []
         for item in changes {
             if item.object == nil { gone.append(item.change.id) }
-            guard let name = item.change.remoteName, !item.change.name.hasSameBytes(as: name),
+            guard !item.leavesName, let name = item.change.remoteName, !item.change.name.hasSameBytes(as: name),
                 let entry = try catalog.entry(fileName: name)
             else { continue }
             // What was removed or renamed has another id there where this file had taken its place, where its row was

@@ -16,7 +16,7 @@ struct ObjectRemoval {
         case replaced(ObjectInfo)
     }
 
-    /// Looks first whether the body is the expected one; nil: whatever is there.
+    /// Looks first whether the body is the expected one; nil: one that was attempted.
     func run(expected: ObjectVersion?, attempted: [ContentFingerprint]) async throws(PublishStop) -> Outcome {
         switch try await look(expected: expected, attempted: attempted) {
         case .absent: return try await remove(nil)
@@ -31,7 +31,6 @@ struct ObjectRemoval {
     ) async throws(PublishStop) -> PublishContext.Finding {
         try await stopping(undoes: true) { () throws(StoreError) in
             guard let info = try await context.head(name.bodyKey) else { return .absent }
-            guard let expected else { return .expected(info) }
             return try await context.examine(info, expected: expected, ours: nil, attempted: attempted)
         }
     }

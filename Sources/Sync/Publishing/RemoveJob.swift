@@ -16,6 +16,11 @@ struct RemoveJob {
         switch try await removal.look(expected: change.remote, attempted: change.attempted) {
         case .absent: info = nil
         case .expected(let found), .ours(let found), .attempted(let found): info = found
+        case .foreign where change.remote == nil:
+            // An upload of ours that may have arrived has not, or somebody has replaced it: nothing here is ours.
+            var sent = Staging.Sent(change: change, object: nil)
+            sent.leavesName = true
+            return try await context.commit(sent)
         case .foreign(let found): throw .conflict(.removedEdited, found: found)
         }
         if let conflict = change.conflict, let tag = info?.etag {
