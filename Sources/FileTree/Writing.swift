@@ -72,8 +72,9 @@ extension FileTree {
                 guard error.kind == .exists, !exclusive else { throw FileSystemError(error) }
                 // Made by someone else since the kernel looked the name up.
                 guard let found = try? lookup(name, in: directory) else {
-                    if attempts < 10 { continue }
-                    throw FileSystemError(error)
+                    guard attempts < 10 else { throw FileSystemError(error) }
+                    staging.waitUntilShown()
+                    continue
                 }
                 let opened = try waiting { self.openForWriting(found.inode, truncating: truncating, reply: $0) }
                 return (try attributes(found.inode), opened)

@@ -208,7 +208,10 @@ final class Model {
             if player.isBatchOpen { try toggleBatch(player) }
             if player.isOffline { try toggleOffline(player) }
         }
-        for player in players { try player.machine.drain(seconds: 180) }
+        for player in players {
+            let result = player.machine.flush(seconds: 180)
+            try #require(result.status == 0, "machine \(player.number): \(result)\n\(story)\n\(player.machine.log)")
+        }
         let bodies = try world.bucket.bodies()
         #expect(bodies.keys.sorted() == reference.keys.sorted(), "\(story)")
         for (name, seed) in reference {

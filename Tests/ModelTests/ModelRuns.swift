@@ -16,8 +16,8 @@ import Testing
     }
 
     static let places = [
-        Place(kind: .directory, machines: 2, steps: 150), Place(kind: .ministack, machines: 3, steps: 150),
-        Place(kind: .ceph, machines: 2, steps: 90), Place(kind: .openStackSwift, machines: 2, steps: 70),
+        Place(kind: .directory, machines: 2, steps: 120), Place(kind: .ministack, machines: 3, steps: 100),
+        Place(kind: .ceph, machines: 2, steps: 60), Place(kind: .openStackSwift, machines: 2, steps: 50),
     ]
 
     @Test(arguments: places) func everythingIsAsInTheReference(_ place: Place) throws {

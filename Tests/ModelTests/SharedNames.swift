@@ -22,7 +22,12 @@ final class SharedNames {
     }
 
     func run(steps: Int) throws {
-        for _ in 0..<steps { try act() }
+        do {
+            for _ in 0..<steps { try act() }
+        } catch {
+            Issue.record("\(error)\n\(story)")
+            throw error
+        }
         try settle()
     }
 

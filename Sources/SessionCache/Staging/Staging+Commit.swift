@@ -45,6 +45,9 @@ extension Staging {
         return value
     }
 
+    /// Waits until all that was decided up to now is durable, or refused, and shown: a name that is taken is found then.
+    public func waitUntilShown() { journal.withLock { writeAll(&$0) } }
+
     private func prepare<Value: Sendable>(
         _ isVital: Bool, _ hook: (@Sendable () -> Void)?, _ body: (inout Core) throws(TableError) -> Value
     ) throws(StagingError) -> (Value, Ticket) {
