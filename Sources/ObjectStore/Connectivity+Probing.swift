@@ -58,6 +58,17 @@ extension Connectivity {
         }
     }
 
+    /// Asks now, for a user who wants something done and does not wait for the next look by itself. Nothing is asked
+    /// while the store is there, or by the user's wish away.
+    public func lookNow() async {
+        let probe = held.withLock { held -> (@Sendable () async -> StoreError?)? in
+            guard case .offline = held.state else { return nil }
+            return held.probe
+        }
+        guard let probe else { return }
+        probed(await probe())
+    }
+
     /// Whether nothing has changed since a question was decided on.
     private func isTurn(_ turn: UInt64) -> Bool { held.withLock { $0.turn == turn } }
 

@@ -12,7 +12,7 @@ import Testing
             let listed = Shell.run("ls", ["-l", "--time-style=full-iso", world.point + "/sessions"])
             #expect(listed.status == 0 && listed.errors.isEmpty, "\(listed.errors)")
             #expect(listed.output.split(separator: "\n").count == 1 + names.count)
-            #expect(listed.output.split(separator: "\n").dropFirst().allSatisfy { $0.hasPrefix("-r--r--r--") })
+            #expect(listed.output.split(separator: "\n").dropFirst().allSatisfy { $0.hasPrefix("-rw-r--r--") })
             let found = Shell.run("find", [world.point, "-type", "f", "-name", "*.fastshot", "-printf", "%s\n"])
             #expect(found.output.split(separator: "\n").count == names.count)
             let grepped = Shell.run("grep", ["-rlF", "\"version\": \"1.0\"", world.point + "/meta_indexes"])

@@ -13,6 +13,7 @@ extension MountDaemon {
         _ timeout: Double?, _ progress: @escaping ControlHandlers.Progress
     ) async throws(ControlProblem) -> [Unsent] {
         let publisher = try writingSide().1
+        await connectivity.lookNow()
         let unsent = await publisher.flush(timeout: timeout) { done, total in
             progress(
                 ProgressUpdate(

@@ -111,6 +111,7 @@ extension MountDaemon {
             }
         }
         defer { ticker.cancel() }
+        await connectivity.lookNow()
         do throws(StoreError) {
             let report = try await refresher.refresh(refresherMode(wish.mode))
             return RefreshResult(
