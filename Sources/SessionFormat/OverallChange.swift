@@ -2,7 +2,8 @@ internal import JSON
 
 /// One wanted change of the overall file.
 public enum OverallChange: Sendable, Equatable {
-    /// The session has this row. What a row of the same name holds beyond it stays.
+    /// The session has this row, unless one of the same name tells of other contents that were uploaded later. What a
+    /// row of the same name holds beyond it stays.
     case set(OverallRow)
     /// The session has no row. With a checksum, a row that has another one of the same kind stays: it is somebody
     /// else's.
@@ -105,6 +106,7 @@ struct OverallChangeSet {
                 return nil
             }
             slots[slot].isWritten = true
+            if Self.isLater(row, than: slots[slot].row) { return element }
             let result = Self.merge(slots[slot].row.json, over: element)
             if result != element { isChanged = true }
             return result
@@ -125,6 +127,16 @@ struct OverallChangeSet {
             rows.append(result)
         }
         return rows
+    }
+
+    /// Whether a row tells of other contents, uploaded later: their writer was faster with the row.
+    private static func isLater(_ row: OverallRow, than mine: OverallRow) -> Bool {
+        guard let theirs = row.checksum, let ours = mine.checksum, contradicts(theirs, ours),
+            let found = row.createdAt.flatMap(NaiveTime.init(iso8601:)), found.offsetSeconds == 0,
+            let own = mine.createdAt.flatMap(NaiveTime.init(iso8601:)), own.offsetSeconds == 0
+        else { return false }
+        if found.stamp != own.stamp { return found.stamp > own.stamp }
+        return found.nanoseconds > own.nanoseconds
     }
 
     private static func contradicts(_ one: ObjectChecksum, _ other: ObjectChecksum) -> Bool {
