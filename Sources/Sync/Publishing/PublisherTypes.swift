@@ -23,7 +23,7 @@ public struct PublisherOptions: Sendable {
     /// Uploads at the same time.
     public var parallel = 16
     /// Seconds that finished uploads wait for others, so that many rows go into the overall file at once.
-    public var gathering = 0.3
+    public var gathering = 0.15
 
     /// The defaults.
     public init() {}
