@@ -37,6 +37,11 @@ public struct Sighting: Sendable {
     let pass = Int64.random(in: .min ... .max)
     /// Rows that were left out because they name no size and the store was not heard yet.
     public internal(set) var rowsWithoutSize = 0
+    /// Rows that were left out because this machine removed their sessions after the time that they name: whoever wrote
+    /// them may not have noticed. A listing tells.
+    public internal(set) var rowsInDoubt = 0
+    /// A complete listing came before: sessions that it did not show are not there, whatever the rows say.
+    public var followsListing = false
     /// Keys and rows that are no session (their name does not end in `.fastshot`).
     public internal(set) var ignored = 0
     /// Names that cannot be files.

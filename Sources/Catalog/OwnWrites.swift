@@ -44,6 +44,22 @@ struct OwnWrites {
     func contains(_ id: Int64) -> Bool { !ids.isEmpty && ids.contains(id) }
 }
 
+/// When names were last written or removed by this machine, as far back as own writes are kept.
+struct OwnTimes {
+    private let seconds: [[UInt8]: Int64]
+
+    init(_ connection: Connection) throws(CatalogError) {
+        seconds = try connection.use(.ownWriteTimes) { statement throws(CatalogError) in
+            var seconds: [[UInt8]: Int64] = [:]
+            while try statement.step() { seconds[Array((statement.text(0) ?? "").utf8)] = statement.integer(1) }
+            return seconds
+        }
+    }
+
+    /// Seconds since 1970; nil when it was not.
+    subscript(fileName: String) -> Int64? { seconds.isEmpty ? nil : seconds[Array(fileName.utf8)] }
+}
+
 extension Catalog {
     /// The mark of now. See ``Sighting/init(since:)``.
     public func writeMark() throws(CatalogError) -> WriteMark {

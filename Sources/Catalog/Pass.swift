@@ -11,6 +11,8 @@ struct Pass {
     private let hasRefutations: Bool
     /// What this machine wrote since the pass began.
     private let own: OwnWrites
+    /// When this machine last wrote or removed names; asked for when it matters.
+    private var ownTimes: OwnTimes?
 
     /// Begin the transaction first.
     init(
@@ -54,6 +56,17 @@ struct Pass {
             sighting.rowsWithoutSize += 1
             return
         }
+        if try isInDoubt(row) {
+            guard sighting.followsListing else {
+                sighting.rowsInDoubt += 1
+                return
+            }
+            try connection.refute(row.fileName, marks.facts)
+            if let refutation = try connection.refutation(row.fileName) {
+                sighting.refutations.insert(refutation.id)
+            }
+            return
+        }
         var fresh = Record(fileName: row.fileName)
         fresh.take(row, marks, etagIsContentMD5: etagIsContentMD5)
         try add(&fresh)
@@ -82,6 +95,17 @@ struct Pass {
             state = try alter(record) { $0.takeListedIndex(etag: etag) }.state
         }
         if state == .unknown { sighting.unknown.append(.init(id: known.id, fileName: fileName)) }
+    }
+
+    /// Whether this machine has removed what a row of an unknown session tells of: a FastShot client lists the bucket
+    /// and then writes the overall file, and what is removed in between comes into it.
+    private mutating func isInDoubt(_ row: OverallRow) throws(CatalogError) -> Bool {
+        let times: OwnTimes
+        if let ownTimes { times = ownTimes } else { times = try OwnTimes(connection) }
+        ownTimes = times
+        guard let written = times[row.fileName] else { return false }
+        guard let uploaded = row.createdAt.flatMap(NaiveTime.init(iso8601:))?.timestamp else { return true }
+        return uploaded.seconds <= written
     }
 
     /// Whether a name was written since the pass began, which then counts as met.

@@ -82,11 +82,15 @@ extension Catalog {
     }
 
     /// Takes the removal of sessions from the bucket. A refresh that began before does not bring them back.
-    public func unpublished(_ ids: [Int64]) throws(CatalogError) -> CatalogDelta {
-        if ids.isEmpty { return CatalogDelta() }
+    /// - Parameter names: what was removed under names that no refresh may have met: an upload whose answer was lost.
+    public func unpublished(
+        _ ids: [Int64], under names: [CatalogDelta.Item] = []
+    ) throws(CatalogError) -> CatalogDelta {
+        if ids.isEmpty, names.isEmpty { return CatalogDelta() }
         return try recordOwnWrites { connection throws(CatalogError) in
             var publication = Publication(connection)
             for id in ids { try publication.remove(id) }
+            for item in names { try connection.noteOwnWrite(item.id, item.fileName) }
             return publication.delta
         }
     }

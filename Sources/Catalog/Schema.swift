@@ -105,7 +105,7 @@ enum Query: Int, DatabaseQuery {
     case bodyByID, bodies, bodyTotals, recordBody, removeBody, touchBody
     case value, setValue, removeValue, revision, nextRevision
     case insertSessionByID, advanceSequence, raiseSequence, beginSequence
-    case ownWrites, lastOwnWrite, noteOwnWrite, forgetOwnWrites, refutedNames
+    case ownWrites, lastOwnWrite, noteOwnWrite, forgetOwnWrites, ownWriteTimes, refutedNames
 
     private static let entryColumns = """
         SELECT s.id, s.file_name, s.size, s.mtime, s.index_size, s.state, d.etag, d.md5, d.sha256, d.uploaded
@@ -185,6 +185,7 @@ enum Query: Int, DatabaseQuery {
         case .raiseSequence: "UPDATE sqlite_sequence SET seq = MAX(seq, ?1) WHERE name = 'session' RETURNING seq"
         case .beginSequence: "INSERT INTO sqlite_sequence (name, seq) VALUES ('session', ?1)"
         case .ownWrites: "SELECT id, file_name FROM own_write WHERE number > ?1"
+        case .ownWriteTimes: "SELECT file_name, MAX(time) FROM own_write GROUP BY file_name"
         case .lastOwnWrite: "SELECT MAX(number) FROM own_write"
         case .noteOwnWrite: "INSERT INTO own_write (id, file_name, time) VALUES (?1, ?2, ?3)"
         case .forgetOwnWrites: "DELETE FROM own_write WHERE time < ?1"

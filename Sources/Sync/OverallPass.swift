@@ -111,9 +111,9 @@ struct OverallPass {
         try await reading.pause()
     }
 
-    /// Reads the cache's copy again, without a request.
+    /// Reads the cache's copy again after a complete listing, without a request.
     func readAgain() async throws {
-        var reading = Reading(self, attempt: 0)
+        var reading = Reading(self, attempt: 0, followsListing: true)
         let file = try FileDescriptor.open(journey.overallPath)
         while true {
             let bytes = try file.read(at: reading.offset, count: Self.chunk)
@@ -152,11 +152,12 @@ struct OverallPass {
         private var writing: Task<Sighting, any Error>?
         private var lastBatch = Timestamp.monotonic
 
-        init(_ pass: OverallPass, attempt: Int) {
+        init(_ pass: OverallPass, attempt: Int, followsListing: Bool = false) {
             journey = pass.journey
             poke = pass.poke
             self.attempt = attempt
             sighting = Sighting(since: pass.mark)
+            sighting.followsListing = followsListing
         }
 
         mutating func take(_ bytes: [UInt8]) async throws {
@@ -195,10 +196,10 @@ struct OverallPass {
             }
             // Rows behind the damage were not met, which says nothing of their sessions.
             let vanished = failure == nil ? try journey.catalog.finishOverall(sighting) : 0
+            let isUnsure = sighting.rowsWithoutSize > 0 || sighting.rowsInDoubt > 0
             return Result(
                 outcome: reason.map { .damaged(reason: $0) } ?? .changed,
-                needsListing: reason != nil || vanished > 0 || sighting.rowsWithoutSize > 0,
-                needsSecondReading: sighting.rowsWithoutSize > 0)
+                needsListing: reason != nil || vanished > 0 || isUnsure, needsSecondReading: isUnsure)
         }
 
         /// Begins to write a batch down, once the one before is; reading goes on meanwhile.

@@ -237,7 +237,30 @@ import Testing
         #expect(try catalog.unpublished([id, 4711]).isEmpty)
         #expect(try catalog.apply([row(1, size: 7, md5: hex("a"))]).isEmpty)
         // Somebody makes one of the name anew.
-        #expect(try catalog.apply([row(1, size: 9, md5: hex("c"))]).added.count == 1)
+        let anew = row(1, size: 9, md5: hex("c"), created: "2100-01-01T00:00:00+00:00")
+        #expect(try catalog.apply([anew]).added.count == 1)
+    }
+
+    /// A client that lists the bucket before a removal and writes its overall file after it.
+    @Test func aRowFromBeforeARemovalHasToBeConfirmed() throws {
+        _ = try catalog.unpublished([], under: [.init(id: 7, fileName: name(1))])
+        let (late, other) = (row(1, size: 9, md5: hex("c")), row(2, size: 8, md5: hex("b")))
+        var reading = Sighting(since: try catalog.writeMark())
+        #expect(try catalog.apply([late, other], sighting: &reading).added.map(\.fileName) == [name(2)])
+        #expect(reading.rowsInDoubt == 1)
+        _ = try catalog.finishOverall(reading)
+        // The listing does not show it.
+        var again = Sighting(since: try catalog.writeMark())
+        again.followsListing = true
+        #expect(try catalog.apply([late, other], sighting: &again).isEmpty)
+        #expect(again.rowsInDoubt == 0)
+        #expect(try catalog.finishOverall(again) == 0)
+        // That is known from now on.
+        var next = Sighting(since: try catalog.writeMark())
+        #expect(try catalog.apply([late, other], sighting: &next).isEmpty)
+        #expect(next.rowsInDoubt == 0)
+        // A listing that shows it is right.
+        #expect(try catalog.apply(objects(1..<2)).added.count == 1)
     }
 
     // MARK: Passes from before

@@ -24,6 +24,14 @@ import Testing
         var isChanged = false
     }
 
+    /// A listing of the bucket on its way.
+    private struct Refresh {
+        var sighting: Sighting
+        var bound: Int64
+        /// What it met; nil before it was asked for.
+        var objects: [CatalogChange]?
+    }
+
     private struct World {
         let fixture: StagingFixture
         var random: SystemRandom
@@ -31,6 +39,7 @@ import Testing
         var files: [String: [UInt8]] = [:]
         var open: [Int64: OpenFile] = [:]
         var running: [PendingChange] = []
+        var refresh: Refresh?
         var log: [String] = []
         var serial: UInt64 = 0
         var names = StagingModelTests.names
@@ -44,7 +53,7 @@ import Testing
         }
     }
 
-    @Test(arguments: 1...24) func everyHistoryIsShownAndSent(seed: Int) async throws {
+    @Test(arguments: Array(1...24) + [98]) func everyHistoryIsShownAndSent(seed: Int) async throws {
         try await run(seed, StagingModelTests.names)
     }
 
@@ -77,7 +86,7 @@ import Testing
 
     private func step(_ world: inout World) async throws {
         let name = world.names[world.random.below(world.names.count)]
-        switch world.random.below(20) {
+        switch world.random.below(23) {
         case 0, 1, 2: try save(&world, name)
         case 3: try begin(&world, create: name)
         case 4, 5: try await edit(&world, name)
@@ -87,6 +96,7 @@ import Testing
             try rename(&world, name, world.names[world.random.below(world.names.count)])
         case 13, 14, 15: try beginSending(&world)
         case 16, 17, 18: try endSending(&world)
+        case 19, 20, 21: try refresh(&world)
         default: try kill(&world)
         }
     }
@@ -125,9 +135,9 @@ import Testing
         let truncating = world.random.below(2) == 0
         let file: StagedFile
         do { file = try await world.fixture.edit(id, truncating: truncating) } catch let error as StagingError
-            where error.kind == .notFound && world.fixture.staging.change(id: id)?.kind == .rename
+            where error.kind == .notFound && world.fixture.staging.change(id: id).map({ $0.content == nil }) ?? false
         {
-            // The bucket has it under its new name already, and nobody has heard of that yet.
+            // A rename of it has come half its way in the bucket, and nobody has heard of that yet.
             return
         }
         var open = OpenFile(file: file, name: name, bytes: old, accepted: old)
@@ -233,12 +243,35 @@ import Testing
         }
     }
 
+    /// Goes on with a listing, to which much may happen between its steps.
+    private func refresh(_ world: inout World) throws {
+        let catalog = world.fixture.base.catalog
+        guard var refresh = world.refresh else {
+            world.refresh = Refresh(sighting: Sighting(since: try catalog.writeMark()), bound: try catalog.lastID())
+            world.log.append("refresh begins")
+            return
+        }
+        guard let objects = refresh.objects else {
+            let found = StagingModelTests.names.compactMap { name in world.fixture.info(name).map { (name, $0) } }
+            world.refresh?.objects = found.map { name, info in
+                .object(fileName: name, ObjectFacts(size: info.size, etag: info.etag))
+            }
+            world.log.append("refresh sees \(found.map(\.0))")
+            return
+        }
+        _ = try catalog.apply(objects, sighting: &refresh.sighting)
+        _ = try catalog.finishListing(refresh.sighting, bound: refresh.bound)
+        world.refresh = nil
+        world.log.append("refresh ends")
+    }
+
     private func kill(_ world: inout World) throws {
         for change in world.running where world.random.below(2) == 0 {
             var publisher = ModelPublisher(fixture: world.fixture)
             try publisher.perform(change, stopping: world.random.below(3))
         }
         world.running = []
+        world.refresh = nil
         try world.fixture.kill()
         world.log.append("kill")
         for (_, open) in world.open {

@@ -301,6 +301,33 @@ import Testing
         #expect(fixture.staging.abandonedUploads() == [progress])
     }
 
+    /// An upload whose answer was lost, of a session that the catalog never heard of, and a refresh that meets it
+    /// just before it is taken away again.
+    @Test(arguments: ["y.fastshot", nil]) func aRefreshFromBeforeDoesNotBringBackWhatWasSentInVain(
+        newName: String?
+    ) async throws {
+        let fixture = try StagingFixture()
+        try fixture.save("x.fastshot", bytes)
+        var publisher = ModelPublisher(fixture: fixture)
+        try publisher.perform(fixture.begin(), stopping: 1)
+        try fixture.kill()
+        if let newName {
+            _ = try fixture.staging.rename("x.fastshot", to: newName, replacing: true)
+        } else {
+            _ = try fixture.staging.remove("x.fastshot")
+        }
+        var refresh = Sighting(since: try fixture.base.catalog.writeMark())
+        let met = try #require(fixture.info("x.fastshot"))
+        try fixture.sendAll()
+        #expect(fixture.bucket("x.fastshot") == nil)
+        let facts = ObjectFacts(size: met.size, etag: met.etag)
+        _ = try fixture.base.catalog.apply([.object(fileName: "x.fastshot", facts)], sighting: &refresh)
+        #expect(try fixture.names() == [newName].compactMap { $0 })
+        // What somebody else puts there later is shown.
+        _ = try fixture.base.catalog.apply([.object(fileName: "x.fastshot", facts)])
+        #expect(try fixture.names().contains("x.fastshot"))
+    }
+
     @Test func thePublisherHearsWhenThereIsWork() throws {
         let fixture = try StagingFixture()
         let calls = Guarded<Int>(0)

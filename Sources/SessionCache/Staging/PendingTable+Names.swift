@@ -237,8 +237,8 @@ extension PendingTable {
             if other.change.remote == nil { row.maybeSent = true }
             drop(other.change.id)
             gone.append(other.change.id)
-        } else if row.change.remoteName.hasSameBytes(as: name), row.change.remote == nil {
-            // It comes back to a name under which it may have arrived.
+        } else if row.change.remoteName.hasSameBytes(as: name), row.change.remote == nil, row.unfinished == nil {
+            // It comes back to a name under which it may have arrived. A rename that is finished first needs it there.
             row.change.remoteName = nil
             row.maybeSent = true
         }

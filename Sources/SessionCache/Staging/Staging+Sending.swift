@@ -99,16 +99,19 @@ extension Staging {
 
     private func tryToRecord(_ changes: [Sent]) throws(CatalogError) -> CatalogDelta {
         var gone: [Int64] = []
+        var left: [CatalogDelta.Item] = []
         for item in changes {
             if item.object == nil { gone.append(item.change.id) }
-            guard !item.leavesName, let name = item.change.remoteName, !item.change.name.hasSameBytes(as: name),
-                let entry = try catalog.entry(fileName: name)
-            else { continue }
+            guard !item.leavesName, let name = item.change.remoteName, !item.change.name.hasSameBytes(as: name) else {
+                continue
+            }
+            // A refresh that is under way may have met an upload there that the catalog never heard of.
+            left.append(.init(id: item.change.id, fileName: name))
             // What was removed or renamed has another id there where this file had taken its place, where its row was
             // parted from its file, and after a reset of the catalog.
-            if entry.id != item.change.id { gone.append(entry.id) }
+            if let entry = try catalog.entry(fileName: name), entry.id != item.change.id { gone.append(entry.id) }
         }
-        var delta = gone.isEmpty ? CatalogDelta() : try catalog.unpublished(gone)
+        var delta = try catalog.unpublished(gone, under: left)
         let published = changes.compactMap { item -> PublishedSession? in
             guard let name = item.change.name, let object = item.object else { return nil }
             return PublishedSession(
