@@ -57,7 +57,7 @@ import Testing
         try await run(seed, StagingModelTests.names)
     }
 
-    @Test(arguments: 1...30) func everyHistoryOfFewNamesIsShownAndSent(seed: Int) async throws {
+    @Test(arguments: [89] + Array(1...30)) func everyHistoryOfFewNamesIsShownAndSent(seed: Int) async throws {
         let few = StagingModelTests.fewNames
         try await run(seed + 1000, few[seed % few.count])
     }

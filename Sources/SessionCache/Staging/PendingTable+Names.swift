@@ -294,6 +294,7 @@ extension PendingTable {
         let isSame = change.name.hasSameBytes(as: change.remoteName)
         if change.content == nil, isSame, row.unfinished == nil, runs[change.id] == nil {
             // The bucket has what is wanted.
+            noteGone(row.shadows)
             drop(change.id)
             return
         }
