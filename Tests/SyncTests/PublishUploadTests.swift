@@ -61,7 +61,13 @@ import Testing
         let upload = try #require(try await store.multipart?.uploads(prefix: "sessions/").first)
         let rig = try PublishRig(server: store, directory: directory) { $0.foreign = .basic }
         #expect(rig.staging.changes().first?.multipart?.uploadID == upload.uploadID)
-        #expect(await rig.flush() == [])
+        // A busy server may keep a question waiting for too long; a part is sent once all the same.
+        var left = await rig.flush()
+        for _ in 0..<40 where !left.isEmpty {
+            try await Task.sleep(for: .milliseconds(250))
+            left = await rig.flush()
+        }
+        #expect(left == [], "\(left)")
         #expect(rig.store.count(.part) == Self.parts - there.count)
         #expect(try await store.bytes(bodyKey(1), limit: 64 << 20).bytes == contents(1))
         #expect(try await store.multipart?.uploads(prefix: "") == [])
