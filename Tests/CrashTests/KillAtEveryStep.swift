@@ -24,7 +24,7 @@ import Testing
         "publish.rename.copy.after", "publish.remove.index.after", "publish.sent.before", "staging.sent.catalog",
     ]
 
-    private static var isThorough: Bool { Environment.value("SESSIONFS_KILL_STEPS") == "all" }
+    static var isThorough: Bool { Environment.value("SESSIONFS_KILL_STEPS") == "all" }
 
     private func killEverywhere(
         _ kind: StoreKind, large: Bool, _ isWanted: (String) -> Bool = { _ in true }
@@ -38,7 +38,7 @@ import Testing
     }
 
     /// What is passed on the way, as `name:n`.
-    private func listSteps(_ kind: StoreKind, large: Bool) throws -> [String] {
+    func listSteps(_ kind: StoreKind, large: Bool) throws -> [String] {
         var steps: [String] = []
         try MountWorld.with(kind, seconds: 240) { world in
             world.options = ["--key-file", try world.keyFile(), "-o", "poll_interval=1h"]
