@@ -88,6 +88,8 @@ struct DirectoryWriter {
             // A version is never older than the one it replaces, whatever the clock does.
             if let current, try file.status().modified <= current.modified {
                 try file.setModified(Timestamp(nanoseconds: current.modified.nanoseconds + 1))
+                // The time is part of the tag: after a power cut it has to be the same.
+                try file.synchronize()
             }
         }
         if rename(temporary, target) == -1 {
