@@ -207,7 +207,7 @@ enum UnmountCommand {
         guard let mount = MountTable.entry(at: target), mount.type == "fuse.sessionfs" else {
             throw MountFailure("no sessionfs is mounted at \(target)")
         }
-        do throws(SystemError) { try MountTable.unmount(target, lazily: true) } catch {
+        do throws(SystemError) { try StaleMount.clear(target) } catch {
             throw MountFailure("\(error)", .denied)
         }
         return .done

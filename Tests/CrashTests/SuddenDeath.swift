@@ -35,6 +35,48 @@ import Testing
         }
     }
 
+    /// While programs change the directory and the daemon tells the kernel of what was sent: sometimes each holds what
+    /// the other waits for, and neither ends before the mount is cleared.
+    @Test func whileDirectoriesChange() throws {
+        try MountWorld.with { world in
+            world.options = ["--key-file", try world.keyFile()]
+            let source = world.root + "/source.fastshot"
+            try Files.replace(source, with: TestSession.bytes(1, size: 2000))
+            for round in 0..<6 {
+                try world.mount(learnt: false)
+                let programs = try (0..<3).map { number in
+                    try Child("python3", ["-c", Self.changing, source, world.body("\(round)\(number)")])
+                }
+                usleep(UInt32.random(in: 300_000...900_000))
+                try world.killDaemon()
+                // Whatever they wait for comes to an end, with an error.
+                if round % 2 == 0 { try world.mount(learnt: false) } else { try world.unmount() }
+                for program in programs {
+                    program.kill(SIGKILL)
+                    program.wait()
+                }
+                if round % 2 == 0 { try world.unmount() }
+            }
+            try world.mount()
+            try world.drain()
+            try world.bucket.expectClean()
+            #expect(try world.sessions() == world.bucket.names())
+        }
+    }
+
+    /// Saves and removes sessions for ever, whatever comes of it.
+    private static let changing = """
+        import os, shutil, sys
+        number = 0
+        while True:
+            number += 1
+            name = f"{sys.argv[2]}-{number % 5}.fastshot"
+            try:
+                if number % 3: shutil.copyfile(sys.argv[1], name)
+                else: os.remove(name)
+            except OSError: pass
+        """
+
     /// Files that are open when the daemon dies: what was synchronised is kept, what was never is gone.
     @Test func openFiles() throws {
         try MountWorld.with { world in

@@ -1,50 +1,94 @@
-import Foundation
 import MountHarness
 import Platform
 import Testing
 
 /// Random work of several machines and a FastShot client on one bucket.
 ///
-/// The seed is printed; `SESSIONFS_MODEL_SEED` repeats a run (as far as daemons that work at the same time can be
-/// repeated) or, with `random`, draws one; `SESSIONFS_MODEL_STEPS` makes it longer. Without them a run is always the
-/// same: whether a change is good is not left to luck.
-@Suite(.timeLimit(.minutes(20))) struct ModelRuns {
-    struct Place: CustomTestStringConvertible {
-        var kind: StoreKind
-        var machines: Int
-        var steps: Int
-        var testDescription: String { "\(kind.rawValue), \(machines) machines" }
-    }
-
-    static let places = [
-        Place(kind: .directory, machines: 2, steps: 120), Place(kind: .ministack, machines: 3, steps: 100),
-        Place(kind: .ceph, machines: 2, steps: 60), Place(kind: .openStackSwift, machines: 2, steps: 50),
-    ]
+/// The seed is printed; `SESSIONFS_MODEL_SEED` draws the same steps again or, with `random`, others;
+/// `SESSIONFS_MODEL_STEPS` makes a run longer, `SESSIONFS_MODEL_STORES` chooses the stores. Without them a run is always
+/// the same: whether a change is good is not left to luck.
+///
+/// A failed run leaves its steps in a file. `SESSIONFS_MODEL_REPLAY` does those of such a file, as far as daemons that
+/// work at the same time can be repeated; `SESSIONFS_MODEL_SHRINK=N` leaves out, in up to N runs, what is not needed for
+/// the failure.
+@Suite(.timeLimit(.minutes(ModelWishes.minutes))) struct ModelRuns {
+    static let places = ModelWishes.chosen([
+        Place(kind: .directory, machines: 2, steps: 240), Place(kind: .ministack, machines: 3, steps: 150),
+        Place(kind: .ceph, machines: 2, steps: 100), Place(kind: .openStackSwift, machines: 2, steps: 80),
+    ])
 
     @Test(arguments: places) func everythingIsAsInTheReference(_ place: Place) throws {
-        try run(place) { world, seed, steps in
-            try Model(world, machines: place.machines, seed: seed).run(steps: steps)
-        }
+        try run(place) { try OwnNames($0, machines: place.machines, seed: $1) }
     }
 
-    static let contested = [
-        Place(kind: .directory, machines: 3, steps: 80), Place(kind: .ministack, machines: 2, steps: 60),
-    ]
+    static let contested = ModelWishes.chosen([
+        Place(kind: .directory, machines: 3, steps: 120), Place(kind: .ministack, machines: 2, steps: 90),
+        Place(kind: .ceph, machines: 2, steps: 60),
+    ])
 
     @Test(arguments: contested) func allAgreeOnContestedNames(_ place: Place) throws {
-        try run(place) { world, seed, steps in
-            try SharedNames(world, machines: place.machines, seed: seed).run(steps: steps)
+        try run(place) { try SharedNames($0, machines: place.machines, seed: $1) }
+    }
+
+    static let apart = ModelWishes.chosen([
+        Place(kind: .directory, machines: 3, steps: 150), Place(kind: .ministack, machines: 2, steps: 75),
+        Place(kind: .ceph, machines: 2, steps: 50), Place(kind: .openStackSwift, machines: 2, steps: 50),
+    ])
+
+    @Test(arguments: apart) func nothingIsLostThatWasWrittenOffline(_ place: Place) throws {
+        try run(place) { try OfflineRounds($0, machines: place.machines, seed: $1) }
+    }
+
+    private func run(_ place: Place, _ make: (MountWorld, _ seed: UInt64) throws -> some Reference) throws {
+        let seed = ModelWishes.seed
+        let steps = ModelWishes.steps ?? place.steps
+        print("model: SESSIONFS_MODEL_SEED=\(seed) SESSIONFS_MODEL_STEPS=\(steps) on \(place.testDescription)")
+        do {
+            if let path = Environment.value("SESSIONFS_MODEL_REPLAY") {
+                let lines = String(decoding: try Files.read(path), as: UTF8.self).split(separator: "\n")
+                let known = try lines.map { line in try #require(Step(line: line), "\(line)") }
+                try self.run(place, known.count) { try Run.replay(make($0, seed), known) }
+            } else {
+                try self.run(place, steps) { try Run.draw(make($0, seed), seed: seed, steps: steps) }
+            }
+        } catch let failure as FailedRun {
+            var done = failure.steps
+            report("fails", done, failure.cause, "\(seed)")
+            if ModelWishes.shrinkingRuns > 0 {
+                done = Run.shrink(done, tries: ModelWishes.shrinkingRuns) { shorter in
+                    self.fails { try self.run(place, shorter.count) { try Run.replay(make($0, seed), shorter) } }
+                }
+                report("shrunk", done, failure.cause, "\(seed)-shrunk")
+            }
         }
     }
 
-    private func run(_ place: Place, _ body: (MountWorld, _ seed: UInt64, _ steps: Int) throws -> Void) throws {
-        let wish = Environment.value("SESSIONFS_MODEL_SEED")
-        let seed = wish.flatMap { UInt64($0) } ?? (wish == "random" ? UInt64.random(in: 0...999_999_999) : 20_250_622)
-        let steps = Environment.value("SESSIONFS_MODEL_STEPS").flatMap { Int($0) } ?? place.steps
-        print("model: SESSIONFS_MODEL_SEED=\(seed) SESSIONFS_MODEL_STEPS=\(steps) on \(place.testDescription)")
+    private func run(_ place: Place, _ steps: Int, _ body: (MountWorld) throws -> Void) throws {
         try MountWorld.with(place.kind, seconds: max(600, steps * 4)) { world in
             world.options = ["--key-file", try world.keyFile(), "-o", "poll_interval=2s"]
-            try body(world, seed, steps)
+            try body(world)
         }
+    }
+
+    /// Whether a run fails, whichever way, without failing the test.
+    private func fails(_ run: () throws -> Void) -> Bool {
+        let hasFailed = Guarded(false)
+        try? withKnownIssue(isIntermittent: true) {
+            do { try run() } catch {
+                hasFailed.withLock { $0 = true }
+                throw error
+            }
+        } matching: { _ in
+            hasFailed.withLock { $0 = true }
+            return true
+        }
+        return hasFailed.withLock { $0 }
+    }
+
+    private func report(_ how: String, _ steps: [Step], _ cause: any Error, _ name: String) {
+        let text = steps.map(\.description).joined(separator: "\n") + "\n"
+        let path = (Environment.value("TMPDIR") ?? "/tmp") + "/sessionfs-model-\(name).steps"
+        do { try Files.replace(path, with: Array(text.utf8)) } catch { Issue.record("\(path): \(error)") }
+        Issue.record("\(how): \(cause)\n\(text)SESSIONFS_MODEL_REPLAY=\(path) repeats these \(steps.count) steps")
     }
 }

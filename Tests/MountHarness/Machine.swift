@@ -11,9 +11,10 @@ package class Machine {
     package var extra: [String: String] = [:]
     /// Options of every `mount` of this machine, before those that a test gives.
     package var options: [String] = []
-    let daemons: Guarded<Set<Int32>>
+    /// Where each daemon's mount is.
+    let daemons: Guarded<[Int32: String]>
 
-    init(root: String, bucket: Bucket, daemons: Guarded<Set<Int32>>) throws {
+    init(root: String, bucket: Bucket, daemons: Guarded<[Int32: String]>) throws {
         (self.root, self.bucket, self.daemons) = (root, bucket, daemons)
         for name in ["", "/home", "/cache", "/state", "/run", "/mnt"] { try Files.makePrivateDirectory(root + name) }
     }
@@ -106,7 +107,7 @@ package class Machine {
         let status = run(["status", "--json", target], location)
         let fields = try? JSONSerialization.jsonObject(with: Data(status.output.utf8)) as? [String: Any]
         if result.status == 0, status.status == 0, let pid = fields?["pid"] as? Int {
-            daemons.withLock { _ = $0.insert(Int32(pid)) }
+            daemons.withLock { $0[Int32(pid)] = target }
         }
         return result
     }

@@ -4,10 +4,17 @@ internal import Platform
 /// Calls whose failures tests look at.
 package enum Posix {
     /// Whether a process has ended. A zombie has, whenever its parent may come to it.
-    package static func hasEnded(_ pid: Int32) -> Bool {
-        guard let stat = try? Files.read("/proc/\(pid)/stat") else { return true }
-        let text = String(decoding: stat, as: UTF8.self)
-        return text.drop { $0 != ")" }.split(separator: " ").dropFirst().first == "Z"
+    package static func hasEnded(_ pid: Int32) -> Bool { state("/proc/\(pid)").map { $0 == "Z" } ?? true }
+
+    /// Whether a thread of a process waits in the kernel and cannot be interrupted there.
+    static func hasThreadInKernel(_ pid: Int32) -> Bool {
+        let threads = (try? Files.names(in: "/proc/\(pid)/task")) ?? []
+        return threads.contains { state("/proc/\(pid)/task/\($0)") == "D" }
+    }
+
+    private static func state(_ path: String) -> Substring? {
+        guard let stat = try? Files.read(path + "/stat") else { return nil }
+        return String(decoding: stat, as: UTF8.self).drop { $0 != ")" }.split(separator: " ").dropFirst().first
     }
 
     /// The errno of open(2), 0 when it works.

@@ -36,11 +36,11 @@ enum Mountpoint {
                     "\(mountpoint) is mounted already: \(owner.store), process \(owner.pid). "
                         + "`sessionfs unmount \(mountpoint)` ends it.")
             }
-            guard isDead(mountpoint) else {
+            guard StaleMount.isDead(mountpoint) else {
                 throw MountFailure("\(mountpoint) is mounted already (\(entry.source)), by another user or namespace")
             }
             do throws(SystemError) {
-                try MountTable.unmount(mountpoint, lazily: true)
+                try StaleMount.clear(mountpoint)
             } catch {
                 throw MountFailure("cannot clear the stale mount at \(mountpoint): \(error)", .denied)
             }
@@ -72,15 +72,4 @@ enum Mountpoint {
 
     /// Seconds that a daemon may take to end after its mount is gone.
     static let patience = 30.0
-
-    /// Whether no daemon answers any more. Opening asks it; the attributes of the directory alone would come from the
-    /// kernel's cache, long after its death.
-    private static func isDead(_ mountpoint: String) -> Bool {
-        do throws(SystemError) {
-            _ = try FileDescriptor.open(mountpoint)
-            return false
-        } catch {
-            return error.code == ENOTCONN || error.code == ECONNABORTED
-        }
-    }
 }
