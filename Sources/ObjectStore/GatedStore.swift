@@ -75,9 +75,11 @@ public struct GatedStore: ObjectStore {
     /// See ``ObjectStore/multipart``.
     public var multipart: (any MultipartStore)? { store.multipart.map { GatedMultipart(store: $0, gate: self) } }
 
-    /// See ``ObjectStore/probeConditions()``.
-    public func probeConditions() async throws(StoreError) -> ConditionSupport {
-        try await gated { () async throws(StoreError) in try await store.probeConditions() }
+    /// See ``ObjectStore/probeConditions(early:)``.
+    public func probeConditions(
+        early: @escaping @Sendable (_ ifAbsent: Bool) -> Void
+    ) async throws(StoreError) -> ConditionSupport {
+        try await gated { () async throws(StoreError) in try await store.probeConditions(early: early) }
     }
 
     /// Makes a request in a task of its own, which can be ended alone.

@@ -111,8 +111,10 @@ public struct LocalDirectoryStore: ObjectStore {
         }
     }
 
-    /// See ``ObjectStore/probeConditions()``. They hold here; nothing is written for it.
-    public func probeConditions() async throws(StoreError) -> ConditionSupport { .all }
+    /// See ``ObjectStore/probeConditions(early:)``. They hold here; nothing is written for it.
+    public func probeConditions(
+        early: @escaping @Sendable (_ ifAbsent: Bool) -> Void
+    ) async throws(StoreError) -> ConditionSupport { .all }
 
     /// One page, at most 10,000 objects. Every page reads the whole directory: ask large ones of large directories.
     public func list(_ request: ListRequest) async throws(StoreError) -> ListPage {

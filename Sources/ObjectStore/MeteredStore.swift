@@ -116,8 +116,12 @@ public struct MeteredStore: ObjectStore {
         store.multipart.map { MeteredMultipart(store: $0, meter: self) }
     }
 
-    /// See ``ObjectStore/probeConditions()``. Its requests are not counted.
-    public func probeConditions() async throws(StoreError) -> ConditionSupport { try await store.probeConditions() }
+    /// See ``ObjectStore/probeConditions(early:)``. Its requests are not counted.
+    public func probeConditions(
+        early: @escaping @Sendable (_ ifAbsent: Bool) -> Void
+    ) async throws(StoreError) -> ConditionSupport {
+        try await store.probeConditions(early: early)
+    }
 
     func wrote(_ bytes: UInt64) { state.withLock { $0.bytesWritten += bytes } }
 

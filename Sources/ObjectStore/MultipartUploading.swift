@@ -58,7 +58,8 @@ extension ObjectStore {
     /// - Parameters:
     ///   - length: of the file in bytes; it does not change meanwhile.
     ///   - condition: looked up before the first byte is sent, and decided when the last one is there.
-    ///   - digests: of the whole file, as far as they are known.
+    ///   - digests: of the whole file, as far as they are known. Waited for before the object comes to be, while parts are
+    ///     sent already: throwing takes the upload back.
     ///   - resuming: an upload that was begun for this file; one that the server does not know any more is begun anew.
     ///   - note: an upload has begun, and these are its facts; nil: there is none any more. Has to be durable when it
     ///     returns.
@@ -67,18 +68,20 @@ extension ObjectStore {
     ///   read; what `note` throws.
     public func upload(
         _ key: String, _ file: FileDescriptor, length: UInt64, _ condition: WriteCondition,
-        digests: ContentDigests = ContentDigests(), resuming: MultipartProgress?,
-        note: @Sendable (MultipartProgress?) throws(StoreError) -> Void, progress: @Sendable (UInt64) -> Void
+        digests: @Sendable () async throws(StoreError) -> ContentDigests = { ContentDigests() },
+        resuming: MultipartProgress?, note: @Sendable (MultipartProgress?) throws(StoreError) -> Void,
+        progress: @Sendable (UInt64) -> Void
     ) async throws(StoreError) -> ObjectInfo {
         if length >= MultipartPlan.threshold, let multipart {
             let upload = PartwiseUpload(store: self, multipart: multipart, key: key, file: file)
             do throws(StoreError) {
-                return try await upload.run(length, condition, resuming: resuming, note: note, progress: progress)
+                return try await upload.run(
+                    length, condition, digests: digests, resuming: resuming, note: note, progress: progress)
             } catch  where error.kind == .unsupported {
                 // Then in one piece, if the server takes it so.
             }
         }
-        let info = try await put(key, .part(file, offset: 0, length: length, digests), condition)
+        let info = try await put(key, .part(file, offset: 0, length: length, try await digests()), condition)
         progress(length)
         return info
     }
@@ -99,13 +102,15 @@ private struct PartwiseUpload: Sendable {
     private static let parallel = 6
 
     func run(
-        _ length: UInt64, _ condition: WriteCondition, resuming: MultipartProgress?,
+        _ length: UInt64, _ condition: WriteCondition,
+        digests: @Sendable () async throws(StoreError) -> ContentDigests, resuming: MultipartProgress?,
         note: @Sendable (MultipartProgress?) throws(StoreError) -> Void, progress: @Sendable (UInt64) -> Void
     ) async throws(StoreError) -> ObjectInfo {
         try await check(condition, resuming, note)
         let (current, plan, present) = try await begun(length, resuming, note)
         do throws(StoreError) {
             let parts = try await send(current, plan, present, progress)
+            _ = try await digests()
             let info = try await multipart.complete(current.uploadID, key, parts: parts, condition)
             // The upload is no more, whether that can be noted or not.
             do throws(StoreError) { try note(nil) } catch {}
@@ -236,7 +241,8 @@ private struct PartwiseUpload: Sendable {
         let range = plan.range(of: number)
         let length = UInt64(range.count)
         let bytes = ObjectBody.part(file, offset: range.lowerBound, length: length, ContentDigests())
-        let digests = try await ContentDigests.of(bytes, sha256: wantsSHA256)
+        // Where the server checks the SHA-256 the MD5 would tell it nothing more, and is slow to take.
+        let digests = try await ContentDigests.of(bytes, md5: known != nil || !wantsSHA256, sha256: wantsSHA256)
         if let known, known.size == length, known.etag.lowercased() == digests.md5.map({ Hex.encode($0) }) {
             return known
         }

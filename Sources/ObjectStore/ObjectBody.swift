@@ -62,20 +62,24 @@ public struct ContentDigests: Sendable, Equatable {
     private static let pieceSize = 1 << 20
 
     /// Reads a body once and takes its digests, giving way to other tasks after every piece.
-    /// - Parameter sha256: whether that one is wanted, too.
+    /// - Parameters:
+    ///   - md5: whether that one is wanted.
+    ///   - sha256: whether that one is wanted.
     /// - Throws: `.local` when the file cannot be read; `.cancelled`.
-    public static func of(_ body: ObjectBody, sha256: Bool) async throws(StoreError) -> ContentDigests {
-        let md5 = SharedDigest(.md5)
+    public static func of(
+        _ body: ObjectBody, md5: Bool = true, sha256: Bool
+    ) async throws(StoreError) -> ContentDigests {
+        let md5 = md5 ? SharedDigest(.md5) : nil
         let sha = sha256 ? SharedDigest(.sha256) : nil
         var offset: UInt64 = 0
         while offset < body.length {
             guard !Task.isCancelled else { throw StoreError(.cancelled, message: "cancelled") }
             let bytes = try body.read(at: offset, count: pieceSize)
-            md5.update(bytes.span.bytes)
+            md5?.update(bytes.span.bytes)
             sha?.update(bytes.span.bytes)
             offset += UInt64(bytes.count)
             await Task.yield()
         }
-        return ContentDigests(md5: md5.finalize(), sha256: sha?.finalize())
+        return ContentDigests(md5: md5?.finalize(), sha256: sha?.finalize())
     }
 }

@@ -58,11 +58,18 @@ public protocol ObjectStore: Sendable {
 
     /// Which conditions the server honours on writes, found out by trying: writes and removes an object
     /// `.sessionfs-probe-…`. Wrappers pass the question on.
+    /// - Parameter early: hears whether ``ConditionSupport/ifAbsent`` holds as soon as that is known, so that new objects
+    ///   need not wait for the rest. It may be called again when the probe is repeated, or not at all.
     /// - Throws: why it could not be found out; a refusal of conditions is an answer, not an error.
-    func probeConditions() async throws(StoreError) -> ConditionSupport
+    func probeConditions(
+        early: @escaping @Sendable (_ ifAbsent: Bool) -> Void
+    ) async throws(StoreError) -> ConditionSupport
 }
 
 extension ObjectStore {
+    /// See ``probeConditions(early:)``.
+    public func probeConditions() async throws(StoreError) -> ConditionSupport { try await probeConditions { _ in } }
+
     /// Copies whatever version of the source there is. See ``ObjectStore/copy(_:ifSourceMatch:to:_:)``.
     public func copy(
         _ source: String, to target: String, _ condition: WriteCondition

@@ -96,9 +96,11 @@ public struct RetryingStore: ObjectStore {
         store.multipart.map { RetryingMultipart(store: $0, retrying: self) }
     }
 
-    /// See ``ObjectStore/probeConditions()``. The whole probe is repeated, each time with another object.
-    public func probeConditions() async throws(StoreError) -> ConditionSupport {
-        try await repeating { (_) throws(StoreError) in try await store.probeConditions() }
+    /// See ``ObjectStore/probeConditions(early:)``. The whole probe is repeated, each time with another object.
+    public func probeConditions(
+        early: @escaping @Sendable (_ ifAbsent: Bool) -> Void
+    ) async throws(StoreError) -> ConditionSupport {
+        try await repeating { (_) throws(StoreError) in try await store.probeConditions(early: early) }
     }
 
     /// See ``ObjectStore/list(_:)``.

@@ -147,6 +147,9 @@ class Contest:
     def run(self, rounds):
         for number in range(rounds):
             for what, make in self.contestants().items():
+                # It takes a hundred times as long as the others: once is enough.
+                if what == "s3fs" and number > 0:
+                    continue
                 self.laboratory.say(f"{what}: cp of {len(self.names)} files, {number + 1} of {rounds}")
                 self.results.setdefault(what, []).append(self.round(what, make))
 
@@ -177,13 +180,16 @@ def measure_many(laboratory, directory, names, rounds):
         laboratory.report(
             "f", f"{name}: until all {goal} are there", contest.middle(name, "arrived") * 1000, "ms",
             note=f"{contest.middle(name, 'requests'):.2f} requests per file")
-    for theirs in ("rclone, write-back 0 s", "rclone, write-back 5 s", "s3fs"):
-        laboratory.report("f", f"cp ÷ {theirs}", contest.ratio("cp", theirs), "×", note=contest.note("cp", theirs))
+    # With 5 s of write-back they arrive 5 s later, which is no measure.
+    targets = {"rclone, write-back 0 s": (2, 1.3), "rclone, write-back 5 s": (2, None), "s3fs": (None, None)}
+    for theirs, (copying, arriving) in targets.items():
         laboratory.report(
-            "f", f"until all is there ÷ {theirs}", contest.ratio("arrived", theirs), "×",
+            "f", f"cp ÷ {theirs}", contest.ratio("cp", theirs), "×", copying, note=contest.note("cp", theirs))
+        laboratory.report(
+            "f", f"until all is there ÷ {theirs}", contest.ratio("arrived", theirs), "×", arriving,
             note=contest.note("arrived", theirs))
     laboratory.report(
-        "f", "requests per file", contest.middle("sessionfs", "requests"), "",
+        "f", "requests per file", contest.middle("sessionfs", "requests"), "", 2.1,
         note=describe(contest.results["sessionfs"][-1]["kinds"]))
     laboratory.report(
         "f", f"overall file written for {len(names)} files", contest.middle("sessionfs", "overall"), "×")
@@ -243,7 +249,7 @@ def measure_large(laboratory, rounds, size):
             theirs.append(boto3_seconds(laboratory, proxy, python, bucket, path))
             copied = copy(directory, [path.name], mount.sessions)
             closed = clock()
-            wait_until(have_bodies(s3, own, [path.name]), 600, "the body to be in the bucket", pause=0.02)
+            wait_until(have_bodies(s3, own, [path.name]), 600, "the body to be in the bucket", pause=0.05)
             body = clock() - closed
             wait_until(have_everything(s3, own, [path.name]), 600, "its row", pause=0.05)
             ours.append((copied, body, clock() - closed))
@@ -255,17 +261,18 @@ def measure_large(laboratory, rounds, size):
     laboratory.report("f", f"sessionfs: cp of {what} (durable)", median([o[0] for o in ours]) * 1000, "ms")
     laboratory.report(
         "f", f"{what}: from close until the body is there ÷ boto3", median([o[1] / t for o, t in zip(ours, theirs)]),
-        "×", note=f"{median([o[1] for o in ours]) * 1000:,.0f} ÷ {median(theirs) * 1000:,.0f} ms; "
-        f"with index and row {median([o[2] for o in ours]) * 1000:,.0f} ms")
-    laboratory.report(
-        "f", f"{what}: from the beginning of cp ÷ boto3",
-        median([(o[0] + o[1]) / t for o, t in zip(ours, theirs)]), "×")
+        "×", 1.1, note=f"{median([o[1] for o in ours]) * 1000:,.0f} ÷ {median(theirs) * 1000:,.0f} ms")
+    for until, figure in (("the body is there", 1), ("its row is there", 2)):
+        laboratory.report(
+            "f", f"{what}: from the beginning of cp until {until} ÷ boto3",
+            median([(o[0] + o[figure]) / t for o, t in zip(ours, theirs)]), "×", 1.1,
+            note=f"{median([o[0] + o[figure] for o in ours]) * 1000:,.0f} ms")
 
 
 def measure(laboratory):
     quick = laboratory.options.quick
     directory = laboratory.fresh("files")
     names = write_sessions(directory, 200 if quick else 1000, SMALL)
-    measure_many(laboratory, directory, names[:100], 1 if quick else 3)
+    measure_many(laboratory, directory, names[:100], 3 if quick else 5)
     measure_overall(laboratory, directory, names)
-    measure_large(laboratory, 1 if quick else 3, LARGE)
+    measure_large(laboratory, 3 if quick else 5, LARGE)

@@ -122,6 +122,38 @@ import Testing
         await running.value
     }
 
+    @Test func newObjectsDoNotWaitForTheWholeProbe() async throws {
+        let rig = try PublishRig(conditions: nil)
+        let isThere = Guarded(false)
+        rig.store.amidProbe { [bucket = rig.bucket] in
+            while bucket.peek(indexKey(1)) == nil, !Task.isCancelled { try? await Task.sleep(for: .milliseconds(5)) }
+            // The row is written under `If-Match`, which is not known yet.
+            isThere.withLock { $0 = bucket.peek(indexKey(1)) != nil && bucket.peek("overall_meta.json") == nil }
+        }
+        try await rig.save(fileName(1), session(1))
+        #expect(await rig.flush() == [])
+        #expect(isThere.withLock { $0 })
+        #expect(rig.publisher.status.conditions == .all)
+        #expect(rig.disorder == [])
+    }
+
+    @Test func theProbeBeginsWhenASessionIsOpenedForWriting() async throws {
+        let rig = try PublishRig(conditions: nil)
+        let running = Task { await rig.publisher.run() }
+        let local = try rig.staging.create("x.part")
+        let open = try await withCheckedContinuation { done in
+            rig.staging.openForWriting(id: local.id, truncating: true) { done.resume(returning: $0) }
+        }.get()
+        #expect(!rig.staging.wasWritten)
+        #expect(rig.publisher.status.conditions == nil)
+        let file = try rig.staging.create(fileName(1))
+        try await eventually { rig.publisher.status.conditions == .all }
+        #expect(rig.bucket.keys.isEmpty)
+        for file in [local, open, file] { file.close() }
+        running.cancel()
+        await running.value
+    }
+
     @Test func aProbeThatFailsIsRepeated() async throws {
         let rig = try PublishRig(conditions: nil)
         rig.store.inject(.fail(.lost), verb: .put, times: 5)

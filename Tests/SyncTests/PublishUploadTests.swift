@@ -88,6 +88,22 @@ import Testing
         #expect(try await store.multipart?.uploads(prefix: "") == [])
     }
 
+    /// Its parts are sent while it is gone through, and never become an object.
+    @Test(arguments: [false, true]) func whatIsNoSessionIsTakenBack(hangs: Bool) async throws {
+        let store = MemoryStore(hasMultipart: true)
+        let rig = try PublishRig(bucket: store)
+        // A line so slow that the upload would take forever.
+        if hangs { rig.store.inject(.hang, verb: .part, times: 1000) }
+        try await rig.save(fileName(1), contents(1))
+        let left = await rig.flush()
+        #expect(left.first?.reason.hasPrefix("not a FastShot session") == true, "\(left)")
+        #expect(rig.staging.changes().map(\.state) == [.refused])
+        #expect(rig.staging.changes().first?.multipart == nil)
+        #expect(try await store.uploads(prefix: "").isEmpty)
+        #expect(rig.staging.abandonedUploads().isEmpty)
+        #expect(store.keys.isEmpty)
+    }
+
     enum Course: CaseIterable { case changed, removed, renamedAway, givenUp }
 
     @Test(arguments: Course.allCases) func partsOfContentsThatAreNotSentGo(course: Course) async throws {

@@ -60,6 +60,64 @@ import Testing
         #expect(document["sessions"]?.array?[1]["checksum"] == "sha256:00")
     }
 
+    // MARK: Reading ahead
+
+    @Test func whatWasReadAheadIsUsed() async throws {
+        let store = FaultyStore(bucket)
+        let writer = RowWriter(store, directory)
+        writer.readAhead()
+        writer.readAhead()
+        try await writer.apply([.set(row(1))])
+        #expect(store.count(.get) == 1)
+        writer.readAhead()
+        try await eventually { store.count(.get) == 2 }
+        try await writer.apply([.set(row(2))])
+        #expect(store.count(.get) == 2)
+        #expect(try rows() == [row(1), row(2)])
+        #expect(leftovers.isEmpty)
+    }
+
+    @Test func whatWasWrittenAfterReadingAheadStays() async throws {
+        let store = FaultyStore(bucket)
+        let writer = RowWriter(store, directory)
+        for number in 0..<3 {
+            writer.readAhead()
+            try await eventually { store.count(.get) > 0 && leftovers.isEmpty == (number == 0) }
+            try await RowWriter(bucket, directory).apply([.set(row(number, of: 1))])
+            try await writer.apply([.set(row(number, of: 2))])
+            store.clearRequests()
+        }
+        #expect(try rows().count == 6)
+        #expect(leftovers.isEmpty)
+    }
+
+    @Test func aReadingAheadThatFailsIsRepeated() async throws {
+        let store = FaultyStore(bucket)
+        let writer = RowWriter(store, directory)
+        store.inject(.fail(.lost), verb: .get)
+        writer.readAhead()
+        try await eventually { store.count(.get) == 1 }
+        try await writer.apply([.set(row(1))])
+        #expect(try rows() == [row(1)])
+    }
+
+    @Test func whatWasReadAheadForNothingGoes() async throws {
+        try await RowWriter(bucket, directory).apply([.set(row(1))])
+        let writer = RowWriter(bucket, directory)
+        writer.readAhead()
+        writer.dropAhead()
+        try await eventually { leftovers.isEmpty }
+        // Where conditions do not hold, nothing that was read before is relied upon.
+        let careless = FaultyStore(CarelessStore(bucket))
+        let other = RowWriter(careless, directory, .none)
+        other.readAhead()
+        try await eventually { careless.count(.get) == 1 }
+        try await RowWriter(bucket, directory).apply([.set(row(2))])
+        try await other.apply([.set(row(3))])
+        #expect(try rows() == [row(1), row(2), row(3)])
+        try await eventually { leftovers.isEmpty }
+    }
+
     // MARK: Others at the same time
 
     /// Writers with rows of their own, in turns of several rows, with removals and changes among them.

@@ -47,6 +47,7 @@ public final class FaultyStore: ObjectStore {
 
     private let store: any ObjectStore
     private let state = Guarded(State())
+    private let probeHandler = Guarded<(@Sendable () async -> Void)?>(nil)
 
     /// Passes everything on until told otherwise.
     public init(_ store: any ObjectStore) { self.store = store }
@@ -68,6 +69,9 @@ public final class FaultyStore: ObjectStore {
 
     /// Forgets all faults that have not happened yet.
     public func clearFaults() { state.withLock { $0.rules = [] } }
+
+    /// Runs something in a probe for conditions between its first answer and the others.
+    public func amidProbe(_ action: @escaping @Sendable () async -> Void) { probeHandler.withLock { $0 = action } }
 
     /// All requests so far, in order of their beginning.
     public var requests: [Request] { state.withLock { $0.requests } }
@@ -129,8 +133,14 @@ public final class FaultyStore: ObjectStore {
     /// See ``ObjectStore/multipart``. Faults of the verbs `.part` and `.multipart` hit it.
     public var multipart: (any MultipartStore)? { store.multipart.map { FaultyMultipart(store: $0, faults: self) } }
 
-    /// See ``ObjectStore/probeConditions()``. No fault hits its requests.
-    public func probeConditions() async throws(StoreError) -> ConditionSupport { try await store.probeConditions() }
+    /// See ``ObjectStore/probeConditions(early:)``. No fault hits its requests.
+    public func probeConditions(
+        early: @escaping @Sendable (_ ifAbsent: Bool) -> Void
+    ) async throws(StoreError) -> ConditionSupport {
+        let found = try await store.probeConditions(early: early)
+        await probeHandler.withLock { $0 }?()
+        return found
+    }
 
     /// See ``ObjectStore/list(_:)``.
     public func list(_ request: ListRequest) async throws(StoreError) -> ListPage {

@@ -91,14 +91,33 @@ extension S3Store {
             providerCode: failed.code, status: response.head.status)
     }
 
-    /// See ``ObjectStore/probeConditions()``. Deletes are tried without the look-up that stands before others.
-    public func probeConditions() async throws(StoreError) -> ConditionSupport {
-        try await ConditionProbe(self).run { (key, tag) throws(StoreError) in
-            do throws(StoreError) { _ = try await conditional(Call(method: .delete, key: key), .ifMatch(tag)) } catch
-                where error.kind == .precondition
-            { return true }
-            return false
+    /// See ``ObjectStore/probeConditions(early:)``. Nothing is looked up besides, as it is for other requests.
+    public func probeConditions(
+        early: @escaping @Sendable (_ ifAbsent: Bool) -> Void
+    ) async throws(StoreError) -> ConditionSupport {
+        let spellings = [spelling, spelling.other]
+        let replacing = ConditionProbe.Trial(
+            spellings: spellings.map { self.replacing($0) }, taken: { self.learn(spellings[$0]) })
+        let removing: ConditionProbe.Request = { (key, tag) throws(StoreError) in
+            try await self.tried(Call(method: .delete, key: key), ifMatch: self.spelling.spell(tag))
         }
+        return try await ConditionProbe(self).run(early: early, replacing: replacing, removing: removing)
+    }
+
+    private func replacing(_ spelling: TagSpelling) -> ConditionProbe.Request {
+        { (key, tag) throws(StoreError) in
+            var call = Call(method: .put, key: key)
+            try await call.setBody(ConditionProbe.body, isEncrypted: self.endpoint.isEncrypted)
+            return try await self.tried(call, ifMatch: spelling.spell(tag))
+        }
+    }
+
+    private func tried(_ call: Call, ifMatch tag: String) async throws(StoreError) -> ConditionProbe.Answer {
+        var call = call
+        call.headers.append(("If-Match", tag))
+        do throws(StoreError) {
+            return .done(etag: S3ObjectFacts.tag(try await perform(call).head["etag"]))
+        } catch  where error.kind == .precondition { return .refused }
     }
 
     // MARK: Conditions

@@ -51,6 +51,7 @@ extension Staging {
                 if try self.find(fileName, core) != nil { throw .refused(StagingError(.exists, fileName)) }
                 try core.table.create(id: id, name: fileName, content: content, at: now)
             }
+            noteWriting(fileName)
             return StagedFile(id: id, source: .draft(draft), isWritable: true, staging: self)
         } catch {
             try? Files.remove(path)

@@ -36,6 +36,7 @@ extension Staging {
 
     /// Makes the draft of a file, or says why there is none.
     private func prepare(_ id: Int64, truncating: Bool) {
+        noteWriting((try? entry(id: id))?.fileName)
         do throws(StagingError) {
             var base = try namedBase(of: id)
             if truncating { return finish(id, try makeDraft(id, base, copying: nil)) }

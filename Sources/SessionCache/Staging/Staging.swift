@@ -70,6 +70,7 @@ public final class Staging: Sendable {
     let view: Mutex<View>
     /// How many rows and drafts there are: with none, the catalog is all there is.
     let pending = Atomic<Int>(0)
+    let hasWriters = Atomic<Bool>(false)
     let readyHandler = Guarded<(@Sendable () -> Void)?>(nil)
     let pool = BlockingPool(name: "staging")
 
@@ -144,7 +145,20 @@ public final class Staging: Sendable {
 
     // MARK: Telling
 
-    /// Calls `handler`, on any thread, whenever something may have become ready to be sent.
+    /// Whether a file that is to be sent was made or opened for writing since the staging was opened.
+    public var wasWritten: Bool { hasWriters.load(ordering: .acquiring) }
+
+    /// Whether any file is open for writing now.
+    public var isBeingWritten: Bool { view.withLock { !$0.drafts.isEmpty } }
+
+    /// A file of this name is about to be written: there will be something to send.
+    func noteWriting(_ fileName: String?) {
+        guard let fileName, Self.isPublished(fileName) else { return }
+        if !hasWriters.exchange(true, ordering: .acquiringAndReleasing) { announceReady() }
+    }
+
+    /// Calls `handler`, on any thread, whenever something may have become ready to be sent, and when ``wasWritten``
+    /// becomes true.
     public func onReady(_ handler: @escaping @Sendable () -> Void) {
         readyHandler.withLock { $0 = handler }
         handler()

@@ -53,7 +53,7 @@ struct ObjectRemoval {
     /// - Returns: false when another version is there.
     private func removeBody(_ info: ObjectInfo) async throws(StoreError) -> Bool {
         do throws(StoreError) {
-            if context.conditions.support.deleteIfMatch {
+            if await context.conditions.support().deleteIfMatch {
                 try await context.store.delete(name.bodyKey, ifMatch: info.etag)
                 return true
             }

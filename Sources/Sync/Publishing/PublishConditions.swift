@@ -6,7 +6,11 @@ internal import Platform
 final class PublishConditions: Sendable {
     private struct State {
         var known: ConditionSupport?
+        /// Whether `If-None-Match` is honoured, while the rest is not known.
+        var ifAbsent: Bool?
         var isProbing = false
+        /// Who waits for the end of the probe.
+        var waiting: [CheckedContinuation<Void, Never>] = []
         var failures = 0
         var restsUntil = Timestamp.monotonic
         var lastError: StoreError?
@@ -27,8 +31,27 @@ final class PublishConditions: Sendable {
 
     /// What was found; nil before.
     var known: ConditionSupport? { state.withLock { $0.known } }
-    /// What was found; nothing before.
-    var support: ConditionSupport { known ?? .none }
+    /// Whether enough is known to write new objects.
+    var allowsNew: Bool { state.withLock { $0.known != nil || $0.ifAbsent != nil } }
+    /// Whether `If-None-Match` is honoured; false before it was found out.
+    var ifAbsent: Bool { state.withLock { $0.known?.ifAbsent ?? $0.ifAbsent ?? false } }
+
+    /// What was found, after a probe that is under way. What could not be found out counts as not honoured.
+    func support() async -> ConditionSupport {
+        await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
+            let waits = state.withLock { state in
+                guard state.known == nil, state.isProbing else { return false }
+                state.waiting.append(done)
+                return true
+            }
+            if !waits { done.resume() }
+        }
+        return state.withLock { state in
+            state.known
+                ?? ConditionSupport(ifAbsent: state.ifAbsent ?? false, ifMatch: false, deleteIfMatch: false)
+        }
+    }
+
     /// How often in a row it could not be found out.
     var failures: Int { state.withLock { $0.failures } }
     /// Why it could not be found out.
@@ -58,10 +81,23 @@ final class PublishConditions: Sendable {
         }
     }
 
-    func probe(_ store: any ObjectStore) async {
+    /// - Parameter early: called when new objects can be written, before the rest is known.
+    func probe(_ store: any ObjectStore, early: @escaping @Sendable () -> Void) async {
+        await find(store, early)
+        let waiting = state.withLock { state in
+            defer { state.waiting = [] }
+            return state.waiting
+        }
+        for done in waiting { done.resume() }
+    }
+
+    private func find(_ store: any ObjectStore, _ early: @escaping @Sendable () -> Void) async {
         do throws(StoreError) {
-            let found = try await store.probeConditions()
-            state.withLock { $0 = State(known: found) }
+            let found = try await store.probeConditions { [state] ifAbsent in
+                state.withLock { $0.ifAbsent = ifAbsent }
+                early()
+            }
+            state.withLock { $0 = State(known: found, waiting: $0.waiting) }
             try? catalog.setValue(Self.valueKey, Self.encode(found, now: .now))
         } catch {
             let now = Timestamp.monotonic

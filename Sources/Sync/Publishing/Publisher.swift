@@ -40,7 +40,7 @@ public final class Publisher: Sendable {
         let pool = BlockingPool(name: "sessionfs.publish")
         let known = KnownSessions(catalog: catalog, etagIsContentMD5: store.capabilities.etagIsContentMD5)
         writer = RowWriter(
-            store: store, scratch: stateDirectory, support: { conditions.support },
+            store: store, scratch: stateDirectory, support: { await conditions.support() },
             lastUpdated: { Timestamp.now.localText }, known: { try known.each($0) })
         watch = WatchedRows(path: stateDirectory + "/watched-rows.json")
         sweep = UploadSweep(staging: staging, store: store, pool: pool)
@@ -86,6 +86,7 @@ public final class Publisher: Sendable {
             }
             context.gathering.close()
         }
+        writer.dropAhead()
         state.withLock { $0.isRunning = false }
         board.wakeups.raise()
     }
@@ -111,17 +112,18 @@ public final class Publisher: Sendable {
     private func beginJobs(_ group: inout DiscardingTaskGroup, _ queue: inout PublishQueue) -> Double? {
         let now = Timestamp.monotonic
         let conditions = context.conditions
-        guard conditions.known != nil else {
-            // Nothing is asked of the server before there is something to send.
-            guard !context.staging.sendable(limit: 1).isEmpty else { return nil }
+        if conditions.known == nil {
+            // Nothing is asked of the server before somebody writes; then at once, so that a body need not wait for it.
+            let staging = context.staging
+            guard staging.wasWritten || !staging.sendable(limit: 1).isEmpty else { return nil }
             if conditions.beginProbe(now) {
                 let store = context.store
                 group.addTask { [board] in
-                    await conditions.probe(store)
+                    await conditions.probe(store) { board.wakeups.raise() }
                     board.wakeups.raise()
                 }
             }
-            return conditions.wait(now)
+            guard conditions.allowsNew else { return conditions.wait(now) }
         }
         while board.desk({ $0.room(now) }) > 0 {
             guard let id = queue.next(fill: sendable, ifNews: board.takeNews) else { break }
@@ -133,7 +135,7 @@ public final class Publisher: Sendable {
             FaultPoint.reached("publish.begin")
             group.addTask { await self.carryOut(change) }
         }
-        return board.desk { $0.nextEnd(now) }
+        return sooner(board.desk { $0.nextEnd(now) }, conditions.wait(now))
     }
 
     private func beginSweep(_ group: inout DiscardingTaskGroup) -> Double? {
@@ -155,11 +157,21 @@ public final class Publisher: Sendable {
         let now = Timestamp.monotonic
         let (preparing, hurry) = board.desk { ($0.preparing, $0.hurries > 0) }
         let gathering = context.gathering
+        let options = context.options
         let rows = gathering.wait(
-            preparing: preparing, hurry: hurry || !isOnline, gathering: context.options.gathering, now: now)
+            preparing: preparing, hurry: hurry || !isOnline,
+            gathering: context.staging.isBeingWritten ? options.gathering : options.settling, now: now)
         let look = isOnline ? watch.wait(now) : nil
         guard let next = sooner(rows, look) else { return nil }
-        if next > 0 { return next }
+        if next > 0 {
+            // When it is time to write the rows, the file they go into is there already.
+            if rows != nil, preparing == 0, isOnline, context.conditions.known?.ifMatch == true,
+                context.conditions.known?.ifAbsent == true
+            {
+                writer.readAhead()
+            }
+            return next
+        }
         guard gathering.begin() else { return nil }
         let writesRows = rows.map { $0 <= 0 } ?? false
         group.addTask { [self] in

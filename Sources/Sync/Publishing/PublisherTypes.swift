@@ -24,6 +24,8 @@ public struct PublisherOptions: Sendable {
     public var parallel = 16
     /// Seconds that finished uploads wait for others, so that many rows go into the overall file at once.
     public var gathering = 0.15
+    /// The same while no file is open for writing.
+    public var settling = 0.05
 
     /// The defaults.
     public init() {}

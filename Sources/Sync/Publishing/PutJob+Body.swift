@@ -14,7 +14,7 @@ extension PutJob {
 
     /// Puts the body where what is expected stands.
     /// - Returns: the object that holds these contents.
-    func sendBody(_ file: FileDescriptor, _ facts: StagedFacts) async throws(PublishStop) -> ObjectInfo {
+    func sendBody(_ examination: Examination) async throws(PublishStop) -> ObjectInfo {
         if let reached = context.board.reached(change.id, generation: change.generation)?.body,
             let found = try await looked({ () throws(StoreError) in try await context.head(name.bodyKey) }),
             found.etag == reached.etag, found.size == reached.size
@@ -23,12 +23,12 @@ extension PutJob {
         }
         var base = expected
         if let version = base, version.etag == nil || content.size >= Self.lookSize && isInherited {
-            switch try await settle(version, file, facts) {
+            switch try await settle(version, examination) {
             case .done(let info): return info
             case .goOn(let found): base = found
             }
         } else if isInherited, content.size >= Self.lookSize {
-            switch try await settle(nil, file, facts) {
+            switch try await settle(nil, examination) {
             case .done(let info): return info
             case .goOn(let found): base = found
             }
@@ -39,16 +39,17 @@ extension PutJob {
             }
             FaultPoint.reached("publish.body.before")
             do throws(StoreError) {
-                let info = try await upload(file, facts, base)
+                let info = try await upload(examination, base)
                 FaultPoint.reached("publish.body.after")
                 if let info { return info }
             } catch {
+                if let stop = examination.stop { throw stop }
                 // Some servers say "not found" where `If-Match` meets nothing.
                 guard error.kind == .precondition || (error.kind == .notFound && base != nil) else {
                     throw PublishStop(error)
                 }
             }
-            switch try await settle(base, file, facts) {
+            switch try await settle(base, examination) {
             case .done(let info): return info
             case .goOn(let found): base = found
             }
@@ -73,11 +74,12 @@ extension PutJob {
 
     /// Looks at what the bucket holds in place of what was expected.
     private func settle(
-        _ base: ObjectVersion?, _ file: FileDescriptor, _ facts: StagedFacts
+        _ base: ObjectVersion?, _ examination: Examination
     ) async throws(PublishStop) -> Settled {
+        let facts = try await examination.facts()
         let found = try await looked { () throws(StoreError) -> PublishContext.Finding in
             guard let info = try await context.head(name.bodyKey) else { return .absent }
-            if await isOurMultipart(info, file) { return .ours(info) }
+            if await isOurMultipart(info, examination.file) { return .ours(info) }
             return try await context.examine(
                 info, expected: base, ours: facts.fingerprint, attempted: change.attempted)
         }
@@ -101,17 +103,22 @@ extension PutJob {
 
     /// - Returns: nil where somebody was faster.
     private func upload(
-        _ file: FileDescriptor, _ facts: StagedFacts, _ base: ObjectVersion?
+        _ examination: Examination, _ base: ObjectVersion?
     ) async throws(StoreError) -> ObjectInfo? {
-        let support = context.conditions.support
-        let isHonoured = base == nil ? support.ifAbsent : support.ifMatch && base?.etag != nil
+        let conditions = context.conditions
+        let isHonoured: Bool
+        if base == nil {
+            isHonoured = conditions.ifAbsent
+        } else {
+            isHonoured = await conditions.support().ifMatch && base?.etag != nil
+        }
         if isHonoured {
-            return try await transfer(file, facts, base?.etag.map { .ifMatch($0) } ?? .ifAbsent)
+            return try await transfer(examination, base?.etag.map { .ifMatch($0) } ?? .ifAbsent)
         }
         // Without conditions: look, write, look again a little later, when others who looked before are done, too.
         let before = try await context.head(name.bodyKey)
         guard before?.etag == base?.etag, (before == nil) == (base == nil) else { return nil }
-        let written = try await transfer(file, facts, .always)
+        let written = try await transfer(examination, .always)
         try await pause()
         guard let after = try await context.head(name.bodyKey) else { return nil }
         if after.etag == written.etag, after.size == written.size { return written }
@@ -126,30 +133,38 @@ extension PutJob {
 
     /// Sends the bytes, as an operation when they are many.
     private func transfer(
-        _ file: FileDescriptor, _ facts: StagedFacts, _ condition: WriteCondition
+        _ examination: Examination, _ condition: WriteCondition
     ) async throws(StoreError) -> ObjectInfo {
         let (board, staging, change, total) = (context.board, context.staging, change, content.size)
         board.progress(change.id, (0, total))
         defer { board.progress(change.id, nil) }
         let key = name.bodyKey
         let store = context.store
-        let digests = ContentDigests(md5: Hex.decode(facts.md5), sha256: Hex.decode(facts.sha256))
+        let begun = Guarded(change.multipart)
         let note: @Sendable (MultipartProgress?) throws(StoreError) -> Void = { progress throws(StoreError) in
             do throws(StagingError) { try staging.note(change, multipart: progress) } catch {
                 throw StoreError(.local, key: key, message: error.description)
             }
+            begun.withLock { $0 = progress }
+        }
+        let digests: @Sendable () async throws(StoreError) -> ContentDigests = { () throws(StoreError) in
+            do throws(PublishStop) {
+                let facts = try await examination.facts()
+                return ContentDigests(md5: Hex.decode(facts.md5), sha256: Hex.decode(facts.sha256))
+            } catch { throw StoreError(.permanent, key: key, message: "the contents are not to be sent") }
         }
         guard total >= Self.operationSize else {
             return try await store.upload(
-                key, file, length: total, condition, digests: digests, resuming: change.multipart, note: note,
-                progress: { board.progress(change.id, ($0, total)) })
+                key, examination.file, length: total, condition, digests: digests, resuming: change.multipart,
+                note: note, progress: { board.progress(change.id, ($0, total)) })
         }
         let started = Guarded<OperationHandle?>(nil)
         let task = Task { () async -> Result<ObjectInfo, StoreError> in
             do throws(StoreError) {
                 return .success(
                     try await store.upload(
-                        key, file, length: total, condition, digests: digests, resuming: change.multipart, note: note,
+                        key, examination.file, length: total, condition, digests: digests, resuming: change.multipart,
+                        note: note,
                         progress: { done in
                             board.progress(change.id, (done, total))
                             started.withLock { $0 }?.progress(completed: done)
@@ -161,10 +176,16 @@ extension PutJob {
             task.cancel()
         }
         started.withLock { $0 = handle }
+        // What is not to be sent does not take up the line any longer.
+        let watch = Task { await examination.ifStopped { task.cancel() } }
         let result = await withTaskCancellationHandler {
             await task.value
         } onCancel: {
             task.cancel()
+        }
+        watch.cancel()
+        if examination.stop != nil, case .failure = result, let begun = begun.withLock({ $0 }) {
+            await Task { await giveUp(begun, note) }.value
         }
         switch result {
         case .success: handle.finish()
@@ -172,6 +193,18 @@ extension PutJob {
         case .failure(let error): handle.fail(error.description)
         }
         return try result.get()
+    }
+
+    /// Takes the parts of contents that are not to be sent off the server.
+    private func giveUp(
+        _ begun: MultipartProgress, _ note: @Sendable (MultipartProgress?) throws(StoreError) -> Void
+    ) async {
+        do throws(StoreError) {
+            try await context.store.abandon(begun)
+            try note(nil)
+        } catch {
+            PublishContext.log.warning("not taken back", ["object": begun.key, "cause": error.description])
+        }
     }
 }
 

@@ -29,8 +29,11 @@ struct PutJob {
     }
 
     func run() async throws(PublishStop) {
-        let (file, facts) = try await examine()
-        let body = try await sendBody(file, facts)
+        let examination = try examine()
+        // Parts of large contents, which nobody sees, are sent while it is still found out whether they may be.
+        if !isSentInParts || change.conflict != nil { _ = try await examination.facts() }
+        let body = try await sendBody(examination)
+        let facts = try await examination.facts()
         context.board.note(change.id, .init(generation: change.generation, facts: facts, body: body))
         let indexETag: String?
         var hasIndex = false
@@ -58,21 +61,30 @@ struct PutJob {
         context.board.note(change.id, nil)
     }
 
-    private func examine() async throws(PublishStop) -> (FileDescriptor, StagedFacts) {
+    /// Whether the body is large enough for an upload in parts.
+    private var isSentInParts: Bool {
+        content.size >= MultipartPlan.threshold && context.store.multipart != nil
+    }
+
+    private func examine() throws(PublishStop) -> Examination {
         let file: FileDescriptor
         do throws(SystemError) { file = try FileDescriptor.open(content.path) } catch {
             throw .failed("the staged file cannot be opened: \(error)")
         }
         if let reached = context.board.reached(change.id, generation: change.generation) {
-            return (file, reached.facts)
+            return Examination(of: file, known: reached.facts)
         }
-        let (content, name, options) = (content, name, context.options)
-        let found = await context.onDisk {
-            StagedFacts.examine(content, file: file, name: name, key: options.key, foreign: options.foreign)
+        let (context, change, content, name) = (context, change, content, name)
+        return Examination(of: file) {
+            let found = await context.onDisk {
+                StagedFacts.examine(
+                    content, file: file, name: name, key: context.options.key, foreign: context.options.foreign)
+            }
+            if case .success(let facts) = found {
+                context.board.note(change.id, .init(generation: change.generation, facts: facts, body: nil))
+            }
+            return found
         }
-        let facts = try found.get()
-        context.board.note(change.id, .init(generation: change.generation, facts: facts, body: nil))
-        return (file, facts)
     }
 
     private func writeRow(_ body: ObjectInfo, _ facts: StagedFacts) async throws(PublishStop) {

@@ -13,15 +13,22 @@ final class RowWriter: Sendable {
     /// Hands over rows of sessions that are known to be in the bucket.
     typealias KnownRows = @Sendable ((OverallRow) throws -> Void) throws -> Void
 
+    /// The file as it was read. The spool is the owner's to discard.
+    struct Found: Sendable {
+        var spool: OverallSpool
+        var info: ObjectInfo
+    }
+
     /// Times that the file is read and merged before others have been faster too often.
     static let attempts = 60
 
     private let store: any ObjectStore
     private let workshop: RowWorkshop
-    private let support: @Sendable () -> ConditionSupport
+    private let support: @Sendable () async -> ConditionSupport
     private let lastUpdated: @Sendable () -> String
     private let pause: @Sendable (Double) async -> Void
     private let written = Guarded<UInt64>(0)
+    let ahead = Guarded<Ahead?>(nil)
     private static let log = Log("rows")
 
     /// - Parameters:
@@ -31,7 +38,7 @@ final class RowWriter: Sendable {
     ///   - known: rows for a file that is missing or damaged, so that it does not come back with the new ones alone.
     ///   - pause: waits so many seconds.
     init(
-        store: any ObjectStore, scratch: String, support: @escaping @Sendable () -> ConditionSupport,
+        store: any ObjectStore, scratch: String, support: @escaping @Sendable () async -> ConditionSupport,
         lastUpdated: @escaping @Sendable () -> String, known: @escaping KnownRows = { _ in },
         pause: @escaping @Sendable (Double) async -> Void = { try? await Task.sleep(for: .seconds($0)) }
     ) {
@@ -50,7 +57,7 @@ final class RowWriter: Sendable {
     func apply(_ changes: [RowChange]) async throws(StoreError) {
         if changes.isEmpty { return }
         var attempt = 0
-        var support = support()
+        var support = await support()
         while true {
             do throws(StoreError) {
                 if try await write(changes, support) { return }
@@ -76,14 +83,14 @@ final class RowWriter: Sendable {
     /// A row with another checksum of the same kind is not shown: it is of another version.
     func missing(of rows: [OverallRow]) async throws(StoreError) -> [OverallRow] {
         if rows.isEmpty { return [] }
-        guard let (spool, _) = try await read() else { return rows }
+        guard let spool = try await read()?.spool else { return rows }
         defer { spool.discard() }
         return try await workshop.missing(of: rows, in: spool.progress.file)
     }
 
     /// - Returns: whether the file shows the changes now. False: somebody else has written it at the same time.
     private func write(_ changes: [RowChange], _ support: ConditionSupport) async throws(StoreError) -> Bool {
-        let found = try await read()
+        let found = try await readAlready(support)
         defer { found?.spool.discard() }
         FaultPoint.reached("rows.read.after")
         guard
@@ -124,14 +131,14 @@ final class RowWriter: Sendable {
     }
 
     /// The file as it is; nil when there is none. The spool is the caller's to discard.
-    private func read() async throws(StoreError) -> (spool: OverallSpool, info: ObjectInfo)? {
+    func read() async throws(StoreError) -> Found? {
         let spool = try workshop.spool()
         do throws(StoreError) {
             let outcome = try await store.get(SessionName.overallKey, ReadOptions(), into: spool)
             guard case .object(let info) = outcome, spool.progress.arrived == info.size else {
                 throw StoreError(.temporary, key: SessionName.overallKey, message: "the file ended early")
             }
-            return (spool, info)
+            return Found(spool: spool, info: info)
         } catch {
             spool.discard()
             if error.kind == .notFound { return nil }
