@@ -60,6 +60,7 @@ extension ObjectStore {
     ///   - condition: looked up before the first byte is sent, and decided when the last one is there.
     ///   - digests: of the whole file, as far as they are known.
     ///   - resuming: an upload that was begun for this file; one that the server does not know any more is begun anew.
+    ///   - beginning: an upload is about to be begun; whether it was, nobody may ever hear.
     ///   - note: an upload has begun, and these are its facts; nil: there is none any more. Has to be durable when it
     ///     returns.
     ///   - progress: how many bytes have arrived; grows, and comes from several threads.
@@ -68,10 +69,12 @@ extension ObjectStore {
     public func upload(
         _ key: String, _ file: FileDescriptor, length: UInt64, _ condition: WriteCondition,
         digests: ContentDigests = ContentDigests(), resuming: MultipartProgress?,
+        beginning: @escaping @Sendable () -> Void = {},
         note: @Sendable (MultipartProgress?) throws(StoreError) -> Void, progress: @Sendable (UInt64) -> Void
     ) async throws(StoreError) -> ObjectInfo {
         if length >= MultipartPlan.threshold, let multipart {
-            let upload = PartwiseUpload(store: self, multipart: multipart, key: key, file: file)
+            let upload = PartwiseUpload(
+                store: self, multipart: multipart, key: key, file: file, beginning: beginning)
             do throws(StoreError) {
                 return try await upload.run(length, condition, resuming: resuming, note: note, progress: progress)
             } catch  where error.kind == .unsupported {
@@ -95,6 +98,7 @@ private struct PartwiseUpload: Sendable {
     let multipart: any MultipartStore
     let key: String
     let file: FileDescriptor
+    let beginning: @Sendable () -> Void
 
     private static let parallel = 6
 
@@ -112,6 +116,10 @@ private struct PartwiseUpload: Sendable {
             return info
         } catch {
             if error.isFinalForUpload { await forget(current, note) }
+            // Where no object is looked for it is the upload that is gone: somebody has cleaned up.
+            if error.kind == .notFound, !condition.namesVersion {
+                throw StoreError(.temporary, key: key, message: "the upload is gone from the server")
+            }
             throw error
         }
     }
@@ -154,7 +162,9 @@ private struct PartwiseUpload: Sendable {
             }
         }
         let plan = MultipartPlan(length: length)
+        beginning()
         let fresh = MultipartProgress(uploadID: try await multipart.begin(key), key: key, partSize: plan.partSize)
+        FaultPoint.reached("upload.begun")
         do throws(StoreError) { try note(fresh) } catch {
             // Nobody would know of it after a crash.
             await abort(fresh)
@@ -243,6 +253,11 @@ private struct PartwiseUpload: Sendable {
         return try await multipart.put(
             part: number, of: upload.uploadID, key, .part(file, offset: range.lowerBound, length: length, digests))
     }
+}
+
+extension WriteCondition {
+    /// Whether an object has to be there.
+    fileprivate var namesVersion: Bool { if case .ifMatch = self { true } else { false } }
 }
 
 extension StoreError {

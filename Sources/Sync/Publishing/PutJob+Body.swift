@@ -134,6 +134,9 @@ extension PutJob {
         let key = name.bodyKey
         let store = context.store
         let digests = ContentDigests(md5: Hex.decode(facts.md5), sha256: Hex.decode(facts.sha256))
+        let begun = context.begun
+        let beginning: @Sendable () -> Void = { begun.begin(key) }
+        defer { begun.end(key) }
         let note: @Sendable (MultipartProgress?) throws(StoreError) -> Void = { progress throws(StoreError) in
             do throws(StagingError) { try staging.note(change, multipart: progress) } catch {
                 throw StoreError(.local, key: key, message: error.description)
@@ -149,7 +152,8 @@ extension PutJob {
             do throws(StoreError) {
                 return .success(
                     try await store.upload(
-                        key, file, length: total, condition, digests: digests, resuming: change.multipart, note: note,
+                        key, file, length: total, condition, digests: digests, resuming: change.multipart,
+                        beginning: beginning, note: note,
                         progress: { done in
                             board.progress(change.id, (done, total))
                             started.withLock { $0 }?.progress(completed: done)
