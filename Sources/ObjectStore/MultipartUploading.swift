@@ -61,6 +61,7 @@ extension ObjectStore {
     ///   - digests: of the whole file, as far as they are known. Waited for before the object comes to be, while parts are
     ///     sent already: throwing takes the upload back.
     ///   - resuming: an upload that was begun for this file; one that the server does not know any more is begun anew.
+    ///   - beginning: an upload is about to be begun; whether it was, nobody may ever hear.
     ///   - note: an upload has begun, and these are its facts; nil: there is none any more. Has to be durable when it
     ///     returns.
     ///   - progress: how many bytes have arrived; grows, and comes from several threads.
@@ -69,11 +70,12 @@ extension ObjectStore {
     public func upload(
         _ key: String, _ file: FileDescriptor, length: UInt64, _ condition: WriteCondition,
         digests: @Sendable () async throws(StoreError) -> ContentDigests = { ContentDigests() },
-        resuming: MultipartProgress?, note: @Sendable (MultipartProgress?) throws(StoreError) -> Void,
-        progress: @Sendable (UInt64) -> Void
+        resuming: MultipartProgress?, beginning: @escaping @Sendable () -> Void = {},
+        note: @Sendable (MultipartProgress?) throws(StoreError) -> Void, progress: @Sendable (UInt64) -> Void
     ) async throws(StoreError) -> ObjectInfo {
         if length >= MultipartPlan.threshold, let multipart {
-            let upload = PartwiseUpload(store: self, multipart: multipart, key: key, file: file)
+            let upload = PartwiseUpload(
+                store: self, multipart: multipart, key: key, file: file, beginning: beginning)
             do throws(StoreError) {
                 return try await upload.run(
                     length, condition, digests: digests, resuming: resuming, note: note, progress: progress)
@@ -98,6 +100,7 @@ private struct PartwiseUpload: Sendable {
     let multipart: any MultipartStore
     let key: String
     let file: FileDescriptor
+    let beginning: @Sendable () -> Void
 
     private static let parallel = 6
 
@@ -117,6 +120,10 @@ private struct PartwiseUpload: Sendable {
             return info
         } catch {
             if error.isFinalForUpload { await forget(current, note) }
+            // Where no object is looked for it is the upload that is gone: somebody has cleaned up.
+            if error.kind == .notFound, !condition.namesVersion {
+                throw StoreError(.temporary, key: key, message: "the upload is gone from the server")
+            }
             throw error
         }
     }
@@ -159,7 +166,9 @@ private struct PartwiseUpload: Sendable {
             }
         }
         let plan = MultipartPlan(length: length)
+        beginning()
         let fresh = MultipartProgress(uploadID: try await multipart.begin(key), key: key, partSize: plan.partSize)
+        FaultPoint.reached("upload.begun")
         do throws(StoreError) { try note(fresh) } catch {
             // Nobody would know of it after a crash.
             await abort(fresh)
@@ -249,6 +258,11 @@ private struct PartwiseUpload: Sendable {
         return try await multipart.put(
             part: number, of: upload.uploadID, key, .part(file, offset: range.lowerBound, length: length, digests))
     }
+}
+
+extension WriteCondition {
+    /// Whether an object has to be there.
+    fileprivate var namesVersion: Bool { if case .ifMatch = self { true } else { false } }
 }
 
 extension StoreError {

@@ -29,4 +29,12 @@ public enum FaultPoint {
             if step == target { kill(getpid(), SIGKILL) }
         #endif
     }
+
+    /// A time in seconds that tests cannot wait for: a variable's, where it is set.
+    public static func seconds(_ variable: String, usually: Double) -> Double {
+        #if DEBUG
+            if let wanted = Environment.value(variable).flatMap({ Double($0) }) { return wanted }
+        #endif
+        return usually
+    }
 }

@@ -6,6 +6,7 @@ import MountService
 enum ConflictsCommand {
     private static let directory = PositionalSpec("DIR", "a mounted directory", kind: .directory)
     private static let id = PositionalSpec("ID", "a conflict's number")
+    private static let ids = PositionalSpec("ID", "a conflict's number, or all for all that wait for a decision")
     static let spec = CommandSpec(
         name: "conflicts", summary: "sessions that were changed here and elsewhere",
         subcommands: [
@@ -20,7 +21,7 @@ enum ConflictsCommand {
                     kept aside. both: this machine's is sent under the name by which it is shown.
                     """,
                 positionals: [
-                    directory, id,
+                    directory, ids,
                     PositionalSpec(
                         "CHOICE", "mine, theirs or both",
                         kind: .words(ResolveRequest.Choice.allCases.map(\.rawValue))),
@@ -39,13 +40,14 @@ enum ConflictsCommand {
             }
             return .done
         }
-        guard let id = arguments.positional("ID").flatMap({ Int64($0) }) else {
-            throw MountFailure("a conflict's number is needed; `sessionfs conflicts list` shows them", .usage)
-        }
         var choice: ResolveRequest.Choice?
         if arguments.command.last == "resolve" {
             choice = arguments.positional("CHOICE").flatMap(ResolveRequest.Choice.init)
             guard choice != nil else { throw MountFailure("the choice is one of mine, theirs, both", .usage) }
+        }
+        if let choice, arguments.positional("ID") == "all" { return try resolveAll(choice, arguments) }
+        guard let id = arguments.positional("ID").flatMap({ Int64($0) }) else {
+            throw MountFailure("a conflict's number is needed; `sessionfs conflicts list` shows them", .usage)
         }
         let client = try Daemon.client(arguments.positional("DIR") ?? ".").1
         let wanted = choice
@@ -59,6 +61,31 @@ enum ConflictsCommand {
             Output.write(block(report))
         }
         return .done
+    }
+
+    /// Decides all conflicts that wait, each on its own: what one of them meets does not hold up the others.
+    private static func resolveAll(
+        _ choice: ResolveRequest.Choice, _ arguments: ParsedArguments
+    ) throws(MountFailure) -> ExitCode {
+        let client = try Daemon.client(arguments.positional("DIR") ?? ".").1
+        let pending = try Daemon.ask { () throws(ControlError) in try client.conflicts() }.conflicts
+        var decided: [ConflictReport] = []
+        var failure: MountFailure?
+        for conflict in pending {
+            do throws(MountFailure) {
+                decided.append(
+                    try Daemon.ask { () throws(ControlError) in try client.resolve(conflict.id, choice) })
+            } catch {
+                Output.error("conflict \(conflict.id), \(Output.plain(conflict.name)): \(error.description)")
+                failure = error
+            }
+        }
+        if arguments.flag("json") {
+            Output.json(ConflictList(conflicts: decided).json)
+        } else if !arguments.flag("quiet") {
+            Output.write("\(decided.count) of \(pending.count) conflicts decided\n")
+        }
+        return failure?.exitCode ?? .done
     }
 
     private static func line(_ conflict: ConflictReport) -> String {

@@ -9,6 +9,9 @@ JSON on standard input, each answered by one line on standard output:
   {"op": "fill", "path": D}                 writes everything below a directory
   {"op": "list"}                            {"objects": {key: [size, tag]}}
   {"op": "fetch", "path": D}                as list, and every object in D under its place in the list
+  {"op": "uploads"}                         {"uploads": [[key, id, [part numbers]]]}: begun, and neither completed nor aborted
+  {"op": "begin_upload", "key": K, "path": P}   begins one, with the file as its first part unless P is missing: {"id": I}
+  {"op": "abort_uploads"}                   ends all of them, as who tidies up a bucket does
   {"op": "audit"}                           {"problems": [text]}: what a FastShot client would find wrong
   {"op": "client", "call": F, "arguments": A}   works as a FastShot client does: a method of Client
 """
@@ -82,6 +85,25 @@ class S3:
                 found[entry["Key"]] = [entry["Size"], entry["ETag"].strip('"')]
         return found
 
+    def uploads(self):
+        found = []
+        for page in self.s3.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket):
+            for upload in page.get("Uploads", []):
+                parts = self.s3.list_parts(Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+                found.append([upload["Key"], upload["UploadId"],
+                              [part["PartNumber"] for part in parts.get("Parts", [])]])
+        return found
+
+    def abort_uploads(self):
+        for key, upload, _ in self.uploads():
+            self.s3.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload)
+
+    def begin_upload(self, key, data):
+        upload = self.s3.create_multipart_upload(Bucket=self.bucket, Key=key)["UploadId"]
+        if data is not None:
+            self.s3.upload_part(Bucket=self.bucket, Key=key, UploadId=upload, PartNumber=1, Body=data)
+        return upload
+
 
 def main():
     url = sys.argv[1]
@@ -113,6 +135,16 @@ def main():
                     answer["objects"][name].append(str(place))
                     with open(os.path.join(command["path"], str(place)), "wb") as file:
                         file.write(store.get(name))
+            elif op == "uploads":
+                answer["uploads"] = store.uploads()
+            elif op == "abort_uploads":
+                store.abort_uploads()
+            elif op == "begin_upload":
+                data = None
+                if "path" in command:
+                    with open(command["path"], "rb") as file:
+                        data = file.read()
+                answer["id"] = store.begin_upload(command["key"], data)
             elif op == "audit":
                 answer["problems"] = client.audit()
             elif op == "client":

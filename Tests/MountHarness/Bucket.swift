@@ -133,6 +133,43 @@ package final class Bucket {
     /// One object; nil when it is not there.
     package func object(_ key: String) throws -> [UInt8]? { try objects()[key] }
 
+    /// An upload in parts that was begun, and neither completed nor aborted.
+    package struct Upload {
+        package let key: String
+        package let id: String
+        /// Numbers of the parts that the server has.
+        package let parts: [Int]
+    }
+
+    /// The uploads in parts that are under way, everybody's.
+    package func uploads() throws -> [Upload] {
+        let list = try #require(agent().ask(["op": "uploads"])["uploads"] as? [[Any]])
+        return try list.map { fields in
+            try #require(fields.count == 3)
+            return Upload(
+                key: try #require(fields[0] as? String), id: try #require(fields[1] as? String),
+                parts: try #require(fields[2] as? [Int]))
+        }
+    }
+
+    /// Ends all uploads in parts, as who tidies up a bucket does.
+    package func abortUploads() throws { try agent().ask(["op": "abort_uploads"]) }
+
+    /// Begins an upload in parts as another machine would.
+    /// - Parameter part: its first part; nil sends none.
+    /// - Returns: its id.
+    @discardableResult
+    package func beginUpload(_ key: String, part: [UInt8]? = nil) throws -> String {
+        var command = ["op": "begin_upload", "key": key]
+        let scratch = Scratch.path("part")
+        defer { if part != nil { try? Files.remove(scratch) } }
+        if let part {
+            try FileDescriptor.open(scratch, [.write, .exclusive]).append(part)
+            command["path"] = scratch
+        }
+        return try #require(agent().ask(command)["id"] as? String)
+    }
+
     /// What a FastShot client would find wrong with the bucket as a whole: bodies without index or row, indexes and
     /// rows without body, wrong checksums, sizes and metadata. Empty when all is well.
     package func audit() throws -> [String] {

@@ -91,6 +91,60 @@ import Testing
         }
     }
 
+    /// `offline_reads = wait`: who opens what is not here waits until the store is back, or gives up; what needs no
+    /// network goes on beside it.
+    @Test func readersWait() throws {
+        try withLine(["--offline-reads", "wait"]) { world, proxy in
+            try proxy.setState(.refusing)
+            let readers = try (0..<3).map { _ in try Child("cat", [world.body(TestSession.fileName(1))]) }
+            let expected = try world.workWithoutNetwork()
+            try world.eventually("it is known to be offline") { try world.connection() == "offline" }
+            // One that comes when it is known already.
+            let late = try Child("cat", [world.body(TestSession.fileName(1))])
+            world.browse(4)
+            // A reader that is told to end ends, and the others go on waiting.
+            for (reader, signal) in zip(readers, [SIGTERM, SIGKILL]) {
+                #expect(reader.isRunning, "\(reader.errors)")
+                reader.kill(signal)
+                #expect(reader.wait().status == 128 + signal)
+            }
+            #expect(readers[2].isRunning && late.isRunning, "\(readers[2].errors)\(late.errors)")
+            #expect(readers[2].output.isEmpty && late.output.isEmpty)
+            try proxy.setState(.open)
+            for reader in [readers[2], late] {
+                let read = reader.wait(seconds: 150)
+                #expect(read.status == 0, "\(read.errors)")
+            }
+            let copy = world.root + "/copy"
+            let again = Shell.run("cp", [world.body(TestSession.fileName(1)), copy])
+            #expect(try again.status == 0 && Noise.same(Files.read(copy), TestSession.bytes(1)))
+            try world.replay(expected)
+        }
+    }
+
+    /// On request, too; and the end of the mount ends the waiting.
+    @Test func waitingEndsWithTheMount() throws {
+        try withLine(["--offline-reads", "wait"]) { world, _ in
+            try world.tell("offline", "on")
+            let back = try Child("cat", [world.body(TestSession.fileName(1))])
+            world.browse(2)
+            #expect(back.isRunning, "\(back.errors)")
+            try world.tell("offline", "off")
+            #expect(back.wait(seconds: 120).status == 0)
+            try world.bucket.client.save(TestSession.fileName(9), TestSession.bytes(9))
+            try world.refresh()
+            try world.tell("offline", "on")
+            let reader = try Child("cat", [world.body(TestSession.fileName(9))])
+            world.browse(3)
+            #expect(reader.isRunning, "\(reader.errors)")
+            let daemon = try world.daemon()
+            kill(daemon, SIGTERM)
+            try world.eventuallyGone(daemon)
+            #expect(reader.wait().status == 1)
+            #expect(reader.output.isEmpty)
+        }
+    }
+
     /// Work that was queued is replayed in the order in which it was done.
     @Test func theOrderIsKept() throws {
         try withLine { world, proxy in

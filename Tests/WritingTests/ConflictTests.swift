@@ -246,29 +246,40 @@ import Testing
         }
     }
 
-    /// A thousand conflicts are listed, and decided.
+    /// A thousand conflicts are listed, shown, and decided one by one or all at once.
     @Test func aThousandConflicts() throws {
-        try MountWorld.with { world in
+        try MountWorld.with(seconds: 280) { world in
             world.options = ["--key-file", try world.keyFile(), "-o", "poll_interval=1h"]
             try world.mount()
             try world.tell("offline", "on")
+            let theirs = TestSession.bytes(2000)
             for number in 0..<1000 {
                 try world.save(TestSession.fileName(number), TestSession.bytes(number))
-                try world.bucket.put("sessions/" + TestSession.fileName(number), TestSession.bytes(2000))
+                try world.bucket.put("sessions/" + TestSession.fileName(number), theirs)
             }
             try world.tell("offline", "off")
             #expect(world.flush(seconds: 170).status == 3)
             let conflicts = try world.conflicts()
             #expect(conflicts.count == 1000)
             #expect(Set(conflicts.map(\.name)).count == 1000)
-            for conflict in conflicts.prefix(3) { try world.resolve(conflict.id, "mine") }
-            #expect(world.flush().status == 3)
-            #expect(try world.conflicts().count == 997)
+            let listed = Shell.run("ls", ["-l", world.point + "/sessions"]).output.split(separator: "\n")
+            #expect(listed.count { $0.contains("(conflict ") } == 1000)
+            // One by its number, one by another, and all that are left at once.
+            try world.resolve(conflicts[0].id, "theirs")
+            try world.resolve(conflicts[1].id, "both")
+            #expect(try world.conflicts().count == 998)
+            let resolved = world.run(["conflicts", "resolve", world.point, "all", "mine"], seconds: 120)
+            #expect(resolved.status == 0 && resolved.output.contains("998 of 998"), "\(resolved)")
+            #expect(try world.conflicts().isEmpty)
             #expect(try world.conflicts(all: true).count == 1000)
+            try world.drain(seconds: 170)
             let bodies = try world.bucket.bodies()
-            for conflict in conflicts.prefix(3) {
-                let number = try #require((0..<1000).first { TestSession.fileName($0) == conflict.name })
-                #expect(Noise.same(bodies[conflict.name] ?? [], TestSession.bytes(number)))
+            #expect(bodies.count == 1001)
+            let unreplaced = Set(conflicts[..<2].map(\.name))
+            for number in 0..<1000 {
+                let name = TestSession.fileName(number)
+                let wanted = unreplaced.contains(name) ? theirs : TestSession.bytes(number)
+                #expect(Noise.same(bodies[name] ?? [], wanted), "\(name)")
             }
         }
     }

@@ -15,6 +15,14 @@ extension Staging {
     /// bucket, until ``ObjectStore/ObjectStore/abandon(_:)``. Kept across restarts.
     public func abandonedUploads() -> [MultipartProgress] { core.withLock { $0.table.abandonedUploads } }
 
+    /// The ids of all uploads that the journal knows of: those that are gone on with, and abandoned ones.
+    public func knownUploads() -> Set<String> {
+        core.withLock { core in
+            let changes = core.table.rows.values.flatMap { [$0.change, $0.unfinished] }
+            return Set(changes.compactMap { $0?.multipart?.uploadID }).union(core.table.abandoned.keys)
+        }
+    }
+
     /// The bucket holds no parts of these uploads any more. Waits for the disk; what cannot be noted is asked for again
     /// by the next process.
     public func forgotten(_ uploads: [MultipartProgress]) {

@@ -20,6 +20,7 @@ struct PublishContext: Sendable {
     let gathering: PublishGathering
     let committer: SentCommitter
     let board: PublishBoard
+    let begun: BegunUploads
     let pool: BlockingPool
     /// For what comes after the row.
     let slots: Slots

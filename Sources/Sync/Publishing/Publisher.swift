@@ -43,14 +43,15 @@ public final class Publisher: Sendable {
             store: store, scratch: stateDirectory, support: { await conditions.support() },
             lastUpdated: { Timestamp.now.localText }, known: { try known.each($0) })
         watch = WatchedRows(path: stateDirectory + "/watched-rows.json")
-        sweep = UploadSweep(staging: staging, store: store, pool: pool)
+        let begun = BegunUploads(path: stateDirectory + "/begun-uploads.json", age: options.strayAge)
+        sweep = UploadSweep(staging: staging, store: store, begun: begun, pool: pool)
         board = PublishBoard(parallel: options.parallel)
         self.connectivity = connectivity
         context = PublishContext(
             store: store, staging: staging, catalog: catalog, cache: cache, operations: operations, options: options,
             stateDirectory: stateDirectory, conditions: conditions,
             gathering: PublishGathering(writer: writer, watch: watch),
-            committer: SentCommitter(staging: staging, pool: pool), board: board, pool: pool,
+            committer: SentCommitter(staging: staging, pool: pool), board: board, begun: begun, pool: pool,
             slots: Slots(options.parallel))
         staging.onReady { [board] in board.announceNews() }
         connectivity.observe { [board] state in

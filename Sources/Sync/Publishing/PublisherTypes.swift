@@ -22,6 +22,8 @@ public struct PublisherOptions: Sendable {
     public var strategies: [ConflictKind: ConflictStrategy] = [:]
     /// Uploads at the same time.
     public var parallel = 16
+    /// Seconds after which an upload in parts that nobody knows and that has no parts is taken for a lost one.
+    public var strayAge = FaultPoint.seconds("SESSIONFS_STRAY_AGE", usually: 3600)
     /// Seconds that finished uploads wait for others, so that many rows go into the overall file at once.
     public var gathering = 0.15
     /// The same while no file is open for writing.

@@ -140,12 +140,15 @@ extension PutJob {
         defer { board.progress(change.id, nil) }
         let key = name.bodyKey
         let store = context.store
-        let begun = Guarded(change.multipart)
+        let parts = Guarded(change.multipart)
+        let begun = context.begun
+        let beginning: @Sendable () -> Void = { begun.begin(key) }
+        defer { begun.end(key) }
         let note: @Sendable (MultipartProgress?) throws(StoreError) -> Void = { progress throws(StoreError) in
             do throws(StagingError) { try staging.note(change, multipart: progress) } catch {
                 throw StoreError(.local, key: key, message: error.description)
             }
-            begun.withLock { $0 = progress }
+            parts.withLock { $0 = progress }
         }
         let digests: @Sendable () async throws(StoreError) -> ContentDigests = { () throws(StoreError) in
             do throws(PublishStop) {
@@ -164,7 +167,7 @@ extension PutJob {
                 return .success(
                     try await store.upload(
                         key, examination.file, length: total, condition, digests: digests, resuming: change.multipart,
-                        note: note,
+                        beginning: beginning, note: note,
                         progress: { done in
                             board.progress(change.id, (done, total))
                             started.withLock { $0 }?.progress(completed: done)
@@ -184,8 +187,8 @@ extension PutJob {
             task.cancel()
         }
         watch.cancel()
-        if examination.stop != nil, case .failure = result, let begun = begun.withLock({ $0 }) {
-            await Task { await giveUp(begun, note) }.value
+        if examination.stop != nil, case .failure = result, let sent = parts.withLock({ $0 }) {
+            await Task { await giveUp(sent, note) }.value
         }
         switch result {
         case .success: handle.finish()
