@@ -5,6 +5,18 @@ internal import SessionFormat
 /// The extended attribute by which a file's state is seen (M8).
 let stateAttribute = "user.sessionfs.state"
 
+extension FileTree {
+    /// Whether the attributes of a node come from contents that lie here and may have to be read for them: that waits
+    /// for the disk.
+    public func attributesAreStaged(_ inode: Inode) -> Bool {
+        guard inode.slotIndex == Int(Inode.Slot.body.rawValue) else { return false }
+        return sources.staging?.change(id: inode.row)?.content != nil
+    }
+
+    /// The word of `user.sessionfs.state` for a session.
+    public func stateWord(_ id: Int64) -> String { sources.stateWord(id) }
+}
+
 extension BodyNode {
     func attributeNames(_ row: Int64) throws(FileSystemError) -> [String] {
         (try metadata(row) != nil ? SessionAttribute.allCases.map(\.rawValue) : []) + [stateAttribute]
@@ -13,7 +25,7 @@ extension BodyNode {
     func attribute(_ name: String, _ row: Int64) throws(FileSystemError) -> [UInt8] {
         if name == stateAttribute {
             _ = try entry(row)
-            return Array(stateText(row).utf8)
+            return Array(sources.stateWord(row).utf8)
         }
         guard let known = SessionAttribute(rawValue: name), let metadata = try metadata(row) else {
             throw FileSystemError(.noAttribute)
@@ -28,22 +40,21 @@ extension BodyNode {
         }
         return try reading { () throws(CatalogError) in try view.catalog.metadata(id: row) }
     }
+}
 
+extension FileTree.Sources {
     /// What there is to say of a pending change, else where the bytes are.
-    private func stateText(_ row: Int64) -> String {
-        guard let change = view.staging?.change(id: row) else {
+    func stateWord(_ id: Int64) -> String {
+        guard let change = staging?.change(id: id) else {
             // A session that is open for writing and was not flushed yet is no change.
-            let isDraft = view.staging.map { ((try? $0.openContents(id: row)) ?? nil) != nil } ?? false
-            return isDraft ? "writing" : sources.cache.state(row).description
+            let isDraft = staging.map { ((try? $0.openContents(id: id)) ?? nil) != nil } ?? false
+            return isDraft ? "writing" : cache.state(id).description
         }
-        switch change.state {
-        case .ready: return sources.uploadPercent(row).map { "uploading \($0)%" } ?? "pending"
-        case .held: return "pending"
-        case .open: return "writing"
-        case .local: return "local"
-        case .refused: return "refused"
-        case .failed: return "failed"
-        case .conflict: return "conflict"
+        return switch change.state {
+        case .ready: uploadPercent(id).map { "uploading \($0)%" } ?? "pending"
+        case .held: "pending"
+        case .open: "writing"
+        case .local, .refused, .failed, .conflict: change.state.rawValue
         }
     }
 }

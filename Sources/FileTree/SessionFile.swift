@@ -46,13 +46,16 @@ final class SessionFile: OpenFile {
         return .keep
     }
 
+    /// The length in bytes.
+    var size: UInt64 {
+        switch state.withLock({ $0.source }) {
+        case .body(let body): body.size
+        case .local(let file): file.size
+        }
+    }
+
     /// What fstat(2) shows once the file has no name any more.
     var attributesWithoutName: FileAttributes {
-        let size: UInt64
-        switch state.withLock({ $0.source }) {
-        case .body(let body): size = body.size
-        case .local(let file): size = file.size
-        }
         var attributes = FileAttributes(
             inode: Inode(slot: .body, row: id), permissions: 0o644, size: size,
             modifiedNanoseconds: Timestamp.now.nanoseconds)

@@ -56,9 +56,10 @@ extension FileTree {
 
     /// Makes a file and opens it for writing; opens the one that is there unless `exclusive`. Waits for the disk, and
     /// for the store where an existing session is not cached.
+    /// - Parameter onWait: called before it waits for the store.
     /// - Throws: `.exists`, `.invalidArgument` for a name that cannot be in a bucket, `.nameTooLong`, `.diskFull`.
     public func create(
-        _ name: String, in directory: Inode, exclusive: Bool, truncating: Bool
+        _ name: String, in directory: Inode, exclusive: Bool, truncating: Bool, onWait: () -> Void = {}
     ) throws(FileSystemError) -> (attributes: FileAttributes, opened: OpenedFile) {
         let staging = try staging(directory)
         guard name.utf8.count <= 255 else { throw FileSystemError(.nameTooLong) }
@@ -76,6 +77,7 @@ extension FileTree {
                     staging.waitUntilShown()
                     continue
                 }
+                if isAway(found.inode, truncating: truncating) { onWait() }
                 let opened = try waiting { self.openForWriting(found.inode, truncating: truncating, reply: $0) }
                 return (try attributes(found.inode), opened)
             }
@@ -91,6 +93,17 @@ extension FileTree {
     }
 
     private func add(_ file: SessionFile) -> OpenedFile { (handles.withLock { $0.add(file) }, file) }
+
+    /// Whether opening a session for writing waits for the store: its bytes are neither staged nor cached. Those that
+    /// are dropped are waited for only where somebody else fetches them already.
+    public func isAway(_ inode: Inode, truncating: Bool) -> Bool {
+        if let staging = sources.staging, (try? staging.openContents(id: inode.row)) != nil { return false }
+        return switch sources.cache.state(inode.row) {
+        case .cached: false
+        case .downloading: true
+        case .remote: !truncating
+        }
+    }
 
     /// Opens a session for writing. Never waits: a body that is not cached is fetched first, and then the reply comes
     /// later, on another thread.
@@ -190,7 +203,8 @@ extension FileTree {
     public func flush(_ handle: UInt64) throws(FileSystemError) -> FlushOutcome {
         let (file, staging) = try session(handle)
         try file.flush()
-        guard sources.awaitCloud != nil, file.isWritable else { return .done }
+        // A shell closes a copy of the descriptor before the program that it starts has written anything.
+        guard sources.awaitCloud != nil, file.isWritable, file.size > 0 else { return .done }
         // Sent is only what nobody writes to, and another program may still have it open: then its close waits.
         file.handOver()
         guard let change = staging.change(id: file.id), Staging.isPublished(change.subject) else { return .done }
@@ -209,11 +223,14 @@ extension FileTree {
 
     // MARK: Attributes
 
-    /// Sets attributes. Waits for the disk, not for the network: a session that is not cached is fetched before it can be cut or lengthened, and
-    /// then the reply comes later, on another thread.
-    /// - Parameter handle: an open file to change the length by; nil opens and closes one.
+    /// Sets attributes. Waits for the disk, not for the network: a session that is not cached is fetched before it can be
+    /// cut or lengthened, and then the reply comes later, on another thread.
+    /// - Parameters:
+    ///   - handle: an open file to change the length by; nil opens and closes one.
+    ///   - proceeds: asked after such a wait; false when nobody wants the change any more.
     public func setAttributes(
         _ inode: Inode, _ change: AttributeChange, handle: UInt64?,
+        proceeds: @escaping @Sendable () -> Bool = { true },
         reply: @escaping @Sendable (Result<FileAttributes, FileSystemError>) -> Void
     ) {
         do throws(FileSystemError) {
@@ -235,6 +252,7 @@ extension FileTree {
                     result.flatMap { file in
                         Result { () throws(FileSystemError) in
                             defer { file.close() }
+                            guard proceeds() else { throw FileSystemError(.interrupted) }
                             try file.change(staging) { draft throws(StagingError) in try draft.truncate(to: size) }
                             try setModified(inode, change.modified, staging)
                             try file.flush()

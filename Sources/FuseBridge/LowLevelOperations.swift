@@ -88,20 +88,23 @@ func lowLevelOperations() -> fuse_lowlevel_ops {
     }
     table.statfs = { request, _ in
         withBridge(request) { bridge throws(FileSystemError) in
-            var answer = filesystemStatus(try bridge.tree.statistics())
+            var answer = filesystemStatus(try bridge.tree.statistics(), isWritable: bridge.tree.isWritable)
             fuse_reply_statfs(request, &answer)
         }
     }
     table.getxattr = { request, inode, name, size in
         withBridge(request) { bridge throws(FileSystemError) in
-            let value = try bridge.tree.attribute(try text(name), of: Inode(node: inode))
-            try replyAttribute(request, value, size)
+            let name = try text(name)
+            try attribute(request, inode, size, bridge) { inode throws(FileSystemError) in
+                try bridge.tree.attribute(name, of: inode)
+            }
         }
     }
     table.listxattr = { request, inode, size in
         withBridge(request) { bridge throws(FileSystemError) in
-            let names = try bridge.tree.attributeNames(Inode(node: inode))
-            try replyAttribute(request, names.flatMap { Array($0.utf8) + [0] }, size)
+            try attribute(request, inode, size, bridge) { inode throws(FileSystemError) in
+                try bridge.tree.attributeNames(inode).flatMap { Array($0.utf8) + [0] }
+            }
         }
     }
     addWritingOperations(&table)
@@ -269,11 +272,28 @@ private struct ListingPage {
     }
 }
 
-private func replyAttribute(_ request: fuse_req_t?, _ value: [UInt8], _ size: Int) throws(FileSystemError) {
+/// Answers with an extended attribute, or with their names. What is read from staged contents, all of which have to be
+/// looked through, is read on another thread.
+private func attribute(
+    _ request: fuse_req_t?, _ node: fuse_ino_t, _ size: Int, _ bridge: FuseSession,
+    _ value: @escaping @Sendable (Inode) throws(FileSystemError) -> [UInt8]
+) throws(FileSystemError) {
+    let inode = Inode(node: node)
+    guard bridge.tree.attributesAreStaged(inode) else {
+        return replyAttribute(request, try value(inode), size)
+    }
+    bridge.deferred(request) { () throws(FileSystemError) in
+        try value(inode)
+    } reply: {
+        replyAttribute($0, $1, size)
+    }
+}
+
+private func replyAttribute(_ request: fuse_req_t?, _ value: [UInt8], _ size: Int) {
     if size == 0 {
         fuse_reply_xattr(request, value.count)
     } else if value.count > size {
-        throw FileSystemError(.bufferTooSmall)
+        fuse_reply_err(request, errnoValue(FileSystemError(.bufferTooSmall)))
     } else {
         value.withUnsafeBytes {
             _ = fuse_reply_buf(request, $0.baseAddress?.assumingMemoryBound(to: CChar.self), $0.count)
@@ -281,7 +301,7 @@ private func replyAttribute(_ request: fuse_req_t?, _ value: [UInt8], _ size: In
     }
 }
 
-private func filesystemStatus(_ statistics: TreeStatistics) -> statvfs {
+private func filesystemStatus(_ statistics: TreeStatistics, isWritable: Bool) -> statvfs {
     var answer = statvfs()
     let block: UInt64 = 4096
     answer.f_bsize = UInt(block)
@@ -291,9 +311,11 @@ private func filesystemStatus(_ statistics: TreeStatistics) -> statvfs {
     answer.f_blocks = fsblkcnt_t(used + free)
     answer.f_bfree = fsblkcnt_t(free)
     answer.f_bavail = fsblkcnt_t(free)
-    answer.f_files = fsfilcnt_t(statistics.files)
-    answer.f_ffree = 0
-    answer.f_favail = 0
+    // There is no limit to the number of files, and "none is left" would be taken for one.
+    let freeFiles = isWritable ? free : 0
+    answer.f_files = fsfilcnt_t(statistics.files + freeFiles)
+    answer.f_ffree = fsfilcnt_t(freeFiles)
+    answer.f_favail = fsfilcnt_t(freeFiles)
     answer.f_namemax = 255
     return answer
 }

@@ -10,8 +10,11 @@ func openForWriting(
     guard case .pages(let keeping) = bridge.passthrough.openForWriting(node: node) else {
         throw FileSystemError(.stale)
     }
-    let pending = bridge.pendingReply(request, interruptible: true)
-    bridge.tree.openForWriting(Inode(node: node), truncating: flags & O_TRUNC != 0) { result in
+    let inode = Inode(node: node)
+    let truncating = flags & O_TRUNC != 0
+    let pending = bridge.pendingReply(
+        request, interrupts: bridge.tree.isAway(inode, truncating: truncating) ? .answered : .ignored)
+    bridge.tree.openForWriting(inode, truncating: truncating) { result in
         switch result {
         case .failure(let error):
             bridge.passthrough.close(node: node)
@@ -50,11 +53,12 @@ func create(
     _ bridge: FuseSession
 ) throws(FileSystemError) {
     let name = try newName(name)
-    let pending = bridge.pendingReply(request, interruptible: true)
+    let pending = bridge.pendingReply(request, interrupts: .whileWaiting)
     bridge.later {
         do throws(FileSystemError) {
             let (attributes, opened) = try bridge.tree.create(
-                name, in: Inode(number: parent), exclusive: flags & O_EXCL != 0, truncating: flags & O_TRUNC != 0)
+                name, in: Inode(number: parent), exclusive: flags & O_EXCL != 0, truncating: flags & O_TRUNC != 0,
+                onWait: pending.waits)
             let node = bridge.passthrough.node(attributes.inode.number)
             let route = bridge.passthrough.openForWriting(node: node)
             guard route != .moved else {

@@ -9,6 +9,19 @@ struct RequestReference: @unchecked Sendable {
     let request: fuse_req_t?
 }
 
+/// What a signal to the program does to its request. The kernel sends an interrupt for any signal, also for one that the
+/// program ignores or that restarts calls: timers, children that end, the preemption of a language's threads.
+enum Interrupts {
+    /// Nothing: the request is about this machine's disk and soon done. Programs do not expect `EINTR` of a chmod(2), and
+    /// one that is told it of an open(2) with O_EXCL tries again, and finds the file that it has just made.
+    case ignored
+    /// It answers the request. What waits for the network needs that: the kernel cannot take back a request that user
+    /// space holds, and the program could not even be killed.
+    case answered
+    /// As ``answered``, but only from ``PendingReply/waits()`` on.
+    case whileWaiting
+}
+
 /// A request that is answered later, exactly once: by its outcome, by an interrupt, or not at all when the session is
 /// torn down before.
 final class PendingReply: Sendable {
@@ -21,22 +34,46 @@ final class PendingReply: Sendable {
         var request: RequestReference?
         /// Stops what the request waits for.
         var cancel: (@Sendable () -> Void)?
-        /// libfuse is still being told of the request, and holds a lock in it.
+        /// An interrupt is only noted: libfuse is still being told of the request, and holds a lock in it.
         var isRegistering = false
+        /// An interrupt is only noted: what is being done has to be done first.
+        var isShielded = false
         var isInterrupted = false
+
+        var holdsInterrupts: Bool { isRegistering || isShielded }
     }
 
-    fileprivate init(_ request: fuse_req_t?, session: FuseSession, token: UInt?) {
+    fileprivate init(
+        _ request: fuse_req_t?, session: FuseSession, token: UInt?, interrupts: Interrupts = .ignored
+    ) {
         self.session = session
         self.token = token
-        state = Guarded(State(request: RequestReference(request: request), isRegistering: token != nil))
+        state = Guarded(
+            State(
+                request: RequestReference(request: request), isRegistering: token != nil,
+                isShielded: interrupts == .whileWaiting))
     }
 
     /// libfuse knows how to interrupt the request.
-    fileprivate func registered() {
+    fileprivate func registered() { release { $0.isRegistering = false } }
+
+    /// From now on the request waits for the network: a signal answers it, also one that came before.
+    func waits() { release { $0.isShielded = false } }
+
+    /// The wait is over, and what is wanted is done now: a signal that comes from here on does not answer the request.
+    /// - Returns: false when one has, and nothing must be done any more.
+    func proceeds() -> Bool {
+        state.withLock { state in
+            guard state.request != nil, !state.isInterrupted else { return false }
+            state.isShielded = true
+            return true
+        }
+    }
+
+    private func release(_ change: (inout State) -> Void) {
         let isInterrupted = state.withLock { state in
-            state.isRegistering = false
-            return state.isInterrupted
+            change(&state)
+            return state.isInterrupted && !state.holdsInterrupts && state.request != nil
         }
         if isInterrupted { interrupt() }
     }
@@ -68,11 +105,11 @@ final class PendingReply: Sendable {
 
     /// The program has got a signal: it gets its answer, and what it waited for is no longer wanted.
     fileprivate func interrupt() {
+        // An answer would free the request, and the lock in it.
         let (waits, cancel) = state.withLock { state in
             state.isInterrupted = true
-            return (state.isRegistering, state.cancel)
+            return (state.holdsInterrupts, state.cancel)
         }
-        // An answer frees the request, and the lock in it.
         if waits { return }
         answer { fuse_reply_err($0, EINTR) }
         cancel?()
@@ -110,11 +147,11 @@ final class PendingReplies: Sendable {
 
 extension FuseSession {
     /// Keeps a request for an answer from another thread.
-    /// - Parameter interruptible: a signal answers it. What waits for the network has to be: the kernel cannot take back
-    ///   a request that user space holds, and the program could not even be killed.
-    func pendingReply(_ request: fuse_req_t?, interruptible: Bool) -> PendingReply {
-        guard interruptible else { return PendingReply(request, session: self, token: nil) }
-        let (reply, token) = pending.add { PendingReply(request, session: self, token: $0) }
+    func pendingReply(_ request: fuse_req_t?, interrupts: Interrupts) -> PendingReply {
+        guard interrupts != .ignored else { return PendingReply(request, session: self, token: nil) }
+        let (reply, token) = pending.add {
+            PendingReply(request, session: self, token: $0, interrupts: interrupts)
+        }
         fuse_req_interrupt_func(
             request,
             { request, data in
@@ -129,7 +166,7 @@ extension FuseSession {
         _ request: fuse_req_t?, _ work: @escaping @Sendable () throws(FileSystemError) -> Value,
         reply: @escaping @Sendable (fuse_req_t?, Value) -> Void
     ) {
-        let pending = pendingReply(request, interruptible: false)
+        let pending = pendingReply(request, interrupts: .ignored)
         later { [self] in
             do throws(FileSystemError) {
                 let value = try work()

@@ -5,7 +5,7 @@ internal import Platform
 
 /// Answers a READ, now or when the bytes have arrived.
 func read(_ request: fuse_req_t?, _ handle: UInt64, _ size: Int, _ offset: off_t, _ bridge: FuseSession) {
-    let pending = bridge.pendingReply(request, interruptible: true)
+    let pending = bridge.pendingReply(request, interrupts: .answered)
     bridge.tree.read(handle, at: UInt64(max(0, offset)), count: size) { result in
         pending.answer { bridge.reply($0, result) }
     }

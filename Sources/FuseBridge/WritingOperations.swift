@@ -158,13 +158,15 @@ private func write(
 }
 
 private func flush(_ request: fuse_req_t?, _ handle: UInt64, _ bridge: FuseSession) {
-    let pending = bridge.pendingReply(request, interruptible: bridge.tree.closesWaitForCloud)
+    let pending = bridge.pendingReply(
+        request, interrupts: bridge.tree.closesWaitForCloud ? .whileWaiting : .ignored)
     bridge.later {
         do throws(FileSystemError) {
             guard case .awaitsCloud(let id) = try bridge.tree.flush(handle) else {
                 pending.answer { fuse_reply_err($0, 0) }
                 return
             }
+            pending.waits()
             let waiting = Task {
                 let failure = await bridge.tree.awaitCloud(id)
                 pending.answer { request in
@@ -198,10 +200,12 @@ private func setAttributes(
         change.modified = Timestamp(
             seconds: Int64(wanted.st_mtim.tv_sec), nanoseconds: Int64(wanted.st_mtim.tv_nsec))
     }
-    let pending = bridge.pendingReply(request, interruptible: true)
+    let inode = Inode(node: inode)
+    let fetches = change.size.map { bridge.tree.isAway(inode, truncating: $0 == 0) } ?? false
+    let pending = bridge.pendingReply(request, interrupts: fetches ? .answered : .ignored)
     let final = change
     bridge.later {
-        bridge.tree.setAttributes(Inode(node: inode), final, handle: handle) { result in
+        bridge.tree.setAttributes(inode, final, handle: handle, proceeds: pending.proceeds) { result in
             pending.answer { request in
                 switch result {
                 case .failure(let error): bridge.replyError(request, error)

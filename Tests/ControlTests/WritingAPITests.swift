@@ -62,6 +62,20 @@ struct WritingAPITests {
         try await onThread { try body(client) }
     }
 
+    /// Giving up thousands of changes waits for the disk thousands of times; the daemon is there all the while.
+    @Test func workOnTheWholeQueueMayTakeLong() async throws {
+        var handlers = ControlAPITests.handlers()
+        handlers.writing.clearQueue = {
+            try? await Task.sleep(nanoseconds: 1_500_000_000)
+            return DiscardResult(items: [])
+        }
+        let api = ControlAPI(operations: OperationRegistry(), handlers: handlers)
+        let server = try ControlServer.start(scratch.socket) { await api.respond($0) }
+        defer { server.stopNow() }
+        let client = ControlClient(socketPath: scratch.socket, timeout: 0.5)
+        try await onThread { () throws -> Void in #expect(try client.clearQueue().items.isEmpty) }
+    }
+
     @Test func theQueueComesThroughUnchanged() async throws {
         try await serving { client throws -> Void in
             #expect(try client.queue().changes == [WritingFixture.change, WritingFixture.bare])

@@ -154,4 +154,30 @@ import Testing
             try world.bucket.expectClean()
         }
     }
+
+    /// Hundreds at once, of every kind, and names that are free only when another change has been given up.
+    @Test func manyChangesAreGivenUp() throws {
+        try MountWorld.with { world in
+            world.options = ["--key-file", try world.keyFile()]
+            try world.mount()
+            let old = (0..<120).map { TestSession.fileName($0) }
+            for (number, name) in old.enumerated() { try world.save(name, TestSession.bytes(number)) }
+            try world.drain()
+            try world.tell("offline", "on")
+            // Each takes the name that the one before it has left.
+            for number in 0..<40 { try world.rename(old[number], to: TestSession.fileName(1000 + number)) }
+            for number in 40..<80 { try world.rename(old[number], to: old[number - 40]) }
+            for number in 80..<100 { try world.delete(old[number]) }
+            for number in 100..<120 { try world.save(old[number], TestSession.bytes(number + 500)) }
+            for number in 2000..<2300 { try world.save(TestSession.fileName(number), TestSession.bytes(number)) }
+            let given = try #require(world.json(["queue", "clear", world.point])["changes"] as? [[String: Any]])
+            #expect(given.count == 420)
+            #expect(try world.queue().isEmpty)
+            #expect(try world.sessions() == old)
+            for (number, name) in old.enumerated() { #expect(world.holds(name, TestSession.bytes(number)), "\(name)") }
+            try world.tell("offline", "off")
+            try world.drain()
+            #expect(try world.bucket.names() == old)
+        }
+    }
 }

@@ -113,6 +113,21 @@ import Testing
         }
     }
 
+    /// A shell closes a copy of the descriptor before the program writes: that close has nothing to send.
+    @Test func aRedirectionIsOneUpload() throws {
+        try MountWorld.with(.ministack, proxied: true) { world in
+            world.options = ["--foreign", "basic", "--close", "cloud"]
+            try world.mount()
+            let source = world.root + "/source"
+            try Files.replace(source, with: TestSession.bytes(1))
+            let result = Shell.run("bash", ["-c", "cat \"$0\" > \"$1\"", source, world.body(TestSession.fileName(1))])
+            #expect(result.status == 0, "\(result.errors)")
+            #expect(try world.bucket.bodies() == [TestSession.fileName(1): TestSession.bytes(1)])
+            let requests = try #require(world.bucket.proxy).statistics().requests
+            #expect(requests.filter { $0.hasPrefix("PUT ") && $0.contains("/sessions/2026") }.count == 1, "\(requests)")
+        }
+    }
+
     /// And says so when it cannot be; nothing is lost.
     @Test func closeTellsWhatTheCloudSays() throws {
         try MountWorld.with { world in

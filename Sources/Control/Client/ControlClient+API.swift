@@ -61,6 +61,9 @@ extension ControlClient {
 
     // MARK: Changes and the connection
 
+    /// For calls that go through all that is pending, or ask the store.
+    private var patient: ControlClient { ControlClient(socketPath: socketPath, timeout: max(timeout, 3600)) }
+
     /// `POST /v1/flush`: returns when everything that can be sent is sent.
     public func flush(
         timeout: Double? = nil, progress: (ProgressUpdate) -> Void = { _ in }
@@ -73,14 +76,14 @@ extension ControlClient {
 
     /// `DELETE /v1/queue/{name}`: gives up the change of a file name.
     public func discard(_ name: String) throws(ControlError) -> DiscardResult {
-        try request("DELETE", "/v1/queue/" + Self.encode(name))
+        try patient.request("DELETE", "/v1/queue/" + Self.encode(name))
     }
 
     /// `POST /v1/queue/clear`.
-    public func clearQueue() throws(ControlError) -> DiscardResult { try request("POST", "/v1/queue/clear") }
+    public func clearQueue() throws(ControlError) -> DiscardResult { try patient.request("POST", "/v1/queue/clear") }
 
     /// `POST /v1/queue/retry`.
-    public func retryQueue() throws(ControlError) -> QueueSummary { try request("POST", "/v1/queue/retry") }
+    public func retryQueue() throws(ControlError) -> QueueSummary { try patient.request("POST", "/v1/queue/retry") }
 
     /// `GET /v1/conflicts`.
     public func conflicts(includingDecided: Bool = false) throws(ControlError) -> ConflictList {
@@ -94,12 +97,12 @@ extension ControlClient {
 
     /// `POST /v1/conflicts/{id}`.
     public func resolve(_ id: Int64, _ choice: ResolveRequest.Choice) throws(ControlError) -> ConflictReport {
-        try request("POST", "/v1/conflicts/\(id)", body: ResolveRequest(choice))
+        try patient.request("POST", "/v1/conflicts/\(id)", body: ResolveRequest(choice))
     }
 
     /// `POST /v1/batch`.
     public func batch(_ action: BatchRequest.Action) throws(ControlError) -> BatchResult {
-        try request("POST", "/v1/batch", body: BatchRequest(action))
+        try patient.request("POST", "/v1/batch", body: BatchRequest(action))
     }
 
     /// `POST /v1/offline`.

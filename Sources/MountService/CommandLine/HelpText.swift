@@ -23,17 +23,19 @@ struct HelpText {
         } else {
             text += "Usage: \(path) COMMAND\n"
         }
+        if !command.discussion.isEmpty { text += "\n" + Self.wrap(command.discussion, indent: 0) }
         text += section("Commands", command.subcommands.map { ($0.name, $0.summary) })
         text += section("Arguments", command.positionals.map { ($0.name, $0.summary) })
         text += section("Options", command.options.map(row))
         text += section("Options of every command", (program.commonOptions + [ProgramSpec.help]).map(row))
-        if !command.discussion.isEmpty { text += "\n" + Self.wrap(command.discussion, indent: 0) }
         return text
     }
 
     private func row(_ option: OptionSpec) -> (String, String) {
         let short = option.short.map { "-\($0), " } ?? "    "
-        return (short + "--" + option.name + (option.value.map { " " + $0 } ?? ""), option.summary)
+        var summary = option.summary
+        if case .words(let words) = option.kind { summary += " (\(words.joined(separator: ", ")))" }
+        return (short + "--" + option.name + (option.value.map { " " + $0 } ?? ""), summary)
     }
 
     private func section(_ title: String, _ rows: [(String, String)]) -> String {

@@ -64,7 +64,7 @@ public struct SettingsRequest: Sendable, Equatable {
             "foreign", nil, "HOW", "what is done with files that are no sessions; default refuse",
             kind: .words(ForeignContents.allCases.map(\.rawValue))),
         .value(
-            "close", nil, "WHEN", "when close returns: local (durable here, the default) or cloud (in the bucket)",
+            "close", nil, "WHEN", "where a file is durable when close returns; default local",
             kind: .words(ClosePolicy.allCases.map(\.rawValue))),
         .value("flush-timeout", nil, "TIME", "send on for this long after a plain umount or a signal; default 60s"),
         .value(
@@ -77,6 +77,6 @@ public struct SettingsRequest: Sendable, Equatable {
         .value(
             "unmount-policy", nil, "POLICY", "what happens to the cache at the end",
             kind: .words(["keep", "clean", "purge"])),
-        .value("poll-interval", nil, "TIME", "ask for changes this often, for example 10s; 0 never asks"),
+        .value("poll-interval", nil, "TIME", "ask for changes this often, for example 10s; 0 looks once"),
     ]
 }

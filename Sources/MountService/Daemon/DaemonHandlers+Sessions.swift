@@ -26,7 +26,7 @@ extension MountDaemon {
             if metadata == nil, change?.content == nil { metadata = try catalog.metadata(id: entry.id) }
             return SessionReport(
                 name: entry.fileName, id: entry.id, size: entry.size, modified: entry.modified,
-                uploaded: entry.uploaded, etag: entry.etag, state: change.map(word) ?? state.description,
+                uploaded: entry.uploaded, etag: entry.etag, state: tree.stateWord(entry.id),
                 reason: change.flatMap { $0.reason.isEmpty ? nil : $0.reason }, localBytes: local,
                 pinned: try catalog.body(id: entry.id)?.pinned ?? false, metadata: metadata?.json ?? .null)
         } catch {
@@ -37,15 +37,5 @@ extension MountDaemon {
     private func shownEntry(_ name: String) throws(CatalogError) -> SessionEntry? {
         if let staging { return try staging.entry(fileName: name) }
         return try catalog.entry(fileName: name)
-    }
-
-    /// As `user.sessionfs.state` has it.
-    private func word(_ change: PendingChange) -> String {
-        if let percent = publisher?.percent(of: change.id) { return "uploading \(percent)%" }
-        return switch change.state {
-        case .ready, .held: "pending"
-        case .open: "writing"
-        case .local, .refused, .failed, .conflict: change.state.rawValue
-        }
     }
 }

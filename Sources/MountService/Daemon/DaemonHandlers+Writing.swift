@@ -123,20 +123,9 @@ extension MountDaemon {
     /// Gives up what waits to be sent or cannot be. Local files are not waiting, and conflicts have their own commands.
     private func clearQueue() async throws(ControlProblem) -> DiscardResult {
         let staging = try writingSide().0
-        // The latest first: an earlier change may be undone only when no later one needs its name.
-        let waiting = staging.changes().reversed().filter { $0.state != .local && $0.state != .conflict }
+        let waiting = staging.changes().filter { $0.state != .local && $0.state != .conflict }
         return try await report { () throws(StagingError) in
-            var items: [DiscardResult.Item] = []
-            for change in waiting {
-                do throws(StagingError) {
-                    items.append(DiscardResult.Item(name: change.subject, kept: try staging.discard(id: change.id)))
-                } catch {
-                    // It was sent meanwhile.
-                    if error.kind == .notFound { continue }
-                    items.append(DiscardResult.Item(name: change.subject, problem: error.message))
-                }
-            }
-            return DiscardResult(items: items.reversed())
+            DiscardResult(items: QueueClearing(staging: staging).run(waiting))
         }
     }
 

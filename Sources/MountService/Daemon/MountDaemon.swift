@@ -48,7 +48,7 @@ public final class MountDaemon: Sendable {
     /// This process has sent itself a signal, to end the wait, and has not received it yet.
     let hasSignalled = Atomic<Bool>(false)
     let session: FuseSession
-    private let tree: FileTree
+    let tree: FileTree
     let log = Log("mount")
 
     /// Runs a mount on the calling thread, which must not be one of Swift's pool, until it is unmounted. The signals of
