@@ -51,6 +51,7 @@ public final class FileTree: Sendable {
     private let directories: [(any TreeDirectory)?]
     private let files: [(any TreeFile)?]
     let handles = Guarded(HandleTable())
+    let pages = PageVersions()
     /// When the catalog last changed: the modification time of the directories that list it.
     let listingChanged = Guarded(Timestamp.now)
     let sources: Sources
@@ -163,6 +164,7 @@ public final class FileTree: Sendable {
         if let session = file as? SessionFile, let staging = sources.staging, session.isOfBucket {
             session.followLocal(staging)
         }
+        if let session = file as? SessionFile { settlePages(session) }
         return (handle, file)
     }
 

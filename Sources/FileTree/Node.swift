@@ -98,11 +98,18 @@ public typealias ReadReply = @Sendable (Result<ReadBytes, FileSystemError>) -> V
 /// An open file.
 public protocol OpenFile: Sendable {
     var caching: PageCaching { get }
+    /// Whether pages that the kernel has of the inode hold what this file reads.
+    var keepsPages: Bool { get }
     /// Reads up to `count` bytes; fewer only at the end of the file. Never waits: where bytes are still to come, the
     /// reply follows when they have.
     func read(at offset: UInt64, count: Int, reply: @escaping ReadReply)
     /// Called once, when the last descriptor is closed. Of a file that is open for writing it waits for the disk.
     func close()
+}
+
+extension OpenFile {
+    /// Contents of one inode change only with a notice.
+    public var keepsPages: Bool { true }
 }
 
 /// A file whose bytes are in memory for as long as it is open.

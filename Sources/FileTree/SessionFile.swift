@@ -21,6 +21,7 @@ final class SessionFile: OpenFile {
         /// The draft was closed so that it could be sent, and this file may still be written.
         var isHandedOver = false
         var isClosed = false
+        var keepsPages = true
     }
 
     let id: Int64
@@ -52,6 +53,18 @@ final class SessionFile: OpenFile {
         case .body(let body): body.size
         case .local(let file): file.size
         }
+    }
+
+    var keepsPages: Bool { state.withLock { $0.keepsPages } }
+
+    func keepPages(_ isSame: Bool) { state.withLock { $0.keepsPages = isSame } }
+
+    /// The version of the bucket that is open, whole and named by the catalog; nil where one of these is not so.
+    func wholeVersion(_ sources: FileTree.Sources) -> PageVersions.Version? {
+        guard case .body(let body) = state.withLock({ $0.source }), body.complete != nil,
+            let entry = try? sources.catalog.entry(id: id), body.isCurrent(for: entry), let tag = entry.etag
+        else { return nil }
+        return PageVersions.Version(etag: tag, size: entry.size)
     }
 
     /// What fstat(2) shows once the file has no name any more.

@@ -125,6 +125,7 @@ extension FileTree {
             switch result {
             case .failure(let error): reply(.failure(FileSystemError(error)))
             case .success(let draft):
+                pages.forget(inode.row)
                 for file in openSessions where file.id == inode.row { file.followLocal(staging) }
                 reply(.success(SessionFile(local: draft)))
             }

@@ -44,6 +44,9 @@ func openForReading(
         bridge.tree.close(opened.handle)
         throw FileSystemError(.stale)
     }
+    if case .pages(let keeping) = route {
+        return bridge.replyOpen(request, node, opened, .pages(keeping: keeping && opened.file.keepsPages))
+    }
     bridge.replyOpen(request, node, opened, route)
 }
 

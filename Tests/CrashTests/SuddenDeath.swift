@@ -60,7 +60,8 @@ import Testing
             try world.mount()
             try world.drain()
             try world.bucket.expectClean()
-            #expect(try world.sessions() == world.bucket.names())
+            // Copies that were broken off have kept their names.
+            #expect(try world.sessions().filter { $0.hasSuffix(".fastshot") } == world.bucket.names())
         }
     }
 
@@ -72,7 +73,9 @@ import Testing
             number += 1
             name = f"{sys.argv[2]}-{number % 5}.fastshot"
             try:
-                if number % 3: shutil.copyfile(sys.argv[1], name)
+                if number % 3:
+                    shutil.copyfile(sys.argv[1], name + "~")
+                    os.replace(name + "~", name)
                 else: os.remove(name)
             except OSError: pass
         """

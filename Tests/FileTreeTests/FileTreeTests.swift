@@ -112,6 +112,42 @@ private final class World {
         #expect(world.tree.openFiles == 0)
     }
 
+    /// Between the moment when the catalog knows of another version and that when the kernel is told, too.
+    @Test func pagesOfAnotherVersionAreNotKept() async throws {
+        let world = try await World()
+        let name = "20250622085632_login.fastshot"
+        let inode = try world.tree.lookup(name, in: Inode(slot: .sessions)).inode
+        #expect(try await world.contents(inode) == world.body)
+        // Nothing was whole when it was opened first.
+        var isWhole = false
+        while !isWhole {
+            try await Task.sleep(for: .milliseconds(2))
+            let opened = try world.tree.open(inode)
+            if case .local = opened.file.caching { isWhole = true }
+            world.tree.close(opened.handle)
+        }
+        let old = try world.tree.open(inode)
+        #expect(old.file.keepsPages)
+        let other = [UInt8](world.body.reversed())
+        let info = try await LocalDirectoryStore(directory: world.directory + "/bucket").put(
+            "sessions/" + name, .bytes(other), .always)
+        _ = try world.catalog.apply([
+            .object(fileName: name, ObjectFacts(size: info.size, etag: info.etag, uploaded: info.modified))
+        ])
+        let new = try world.tree.open(inode)
+        #expect(!new.file.keepsPages)
+        // Who reads on fills no pages that the other would see.
+        let kind: FileSystemError.Kind? = await withCheckedContinuation { continuation in
+            world.tree.read(old.handle, at: 0, count: 10) { result in
+                if case .failure(let error) = result { return continuation.resume(returning: error.kind) }
+                continuation.resume(returning: nil)
+            }
+        }
+        #expect(kind == .changed)
+        for handle in [old.handle, new.handle] { world.tree.close(handle) }
+        #expect(try await world.contents(inode) == other)
+    }
+
     @Test func attributesOutsideTheUserNamespaceDoNotExist() async throws {
         let world = try await World()
         let found = try world.tree.lookup("20250622085632_login.fastshot", in: Inode(slot: .sessions))

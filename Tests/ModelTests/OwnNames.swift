@@ -172,8 +172,19 @@ final class OwnNames: Reference {
         guard read.error == 0, known.contains(where: { Noise.same(read.bytes, Self.bytes($0)) }) else {
             throw Mismatch(
                 "machine \(player.number): \(name) is none of \(known.sorted()): errno \(read.error), "
-                    + "\(read.bytes.count) bytes\n\(player.machine.log)")
+                    + "\(Self.origins(of: read.bytes, known))\n\(player.machine.log)")
         }
+    }
+
+    /// Whose pages these are.
+    private static func origins(of bytes: [UInt8], _ known: Set<Int>) -> String {
+        let page = 4096
+        let pages = stride(from: 0, to: bytes.count, by: page).map { start in
+            let piece = bytes[start..<min(start + page, bytes.count)]
+            let seed = known.first { Self.bytes($0).dropFirst(start).prefix(page) == piece }
+            return seed.map(String.init) ?? "?"
+        }
+        return "\(bytes.count) bytes, by pages " + pages.joined(separator: " ")
     }
 
     /// Everybody is online and has sent everything: bucket and mounts are the reference.

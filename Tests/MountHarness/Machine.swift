@@ -100,7 +100,8 @@ package class Machine {
         _ location: SourceLocation = #_sourceLocation
     ) throws -> CommandResult {
         let target = directory ?? point
-        try Files.makeDirectories(target)
+        // The mount of a killed daemon does not say that it is a directory.
+        if !isMounted(target) { try Files.makeDirectories(target) }
         let result = run(
             ["mount"] + self.options + options + [bucket.url, target], environment: environment, location)
         // A daemon that is told to die may be dead by now.

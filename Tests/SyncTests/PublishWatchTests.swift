@@ -1,3 +1,5 @@
+import Catalog
+import Digests
 import ObjectStore
 import Platform
 import SessionCache
@@ -73,6 +75,50 @@ import Testing
         running.cancel()
         await running.value
         #expect(rig.disorder == [])
+    }
+
+    /// Somebody replaces a session between two writes of ours. Whoever wrote index and row last: once the catalog knows
+    /// of it, they are those of the body.
+    @Test(arguments: [indexKey(1), "overall_meta.json"])
+    func whoIsReplacedMeanwhileGivesWay(before key: String) async throws {
+        let rig = try PublishRig()
+        try await rig.published(2..<4)
+        rig.meddled.once(.put, key) { rig.somebodySaves(1, "theirs") }
+        try await rig.save(fileName(1), session(1))
+        #expect(await rig.flush() == [])
+        #expect(rig.disorder != [])
+        let info = try await rig.bucket.head(bodyKey(1))
+        _ = try rig.catalog.apply([
+            .object(fileName: fileName(1), ObjectFacts(size: info.size, etag: info.etag, uploaded: info.modified))
+        ])
+        let running = Task { await rig.publisher.run() }
+        rig.publisher.objectsChanged()
+        try await eventually { rig.disorder == [] }
+        running.cancel()
+        await running.value
+        #expect(rig.bucket.peek(bodyKey(1)) == session(1, "theirs"))
+        #expect(rig.row(1)?.metadata?.desc == "theirs")
+    }
+
+    /// The same, noticed by a row that somebody has written, while the index is ours.
+    @Test func anIndexOfOursBesideARowOfTheirs() async throws {
+        let rig = try PublishRig()
+        try await rig.published(2..<4)
+        rig.meddled.once(.put, indexKey(1)) { rig.somebodySaves(1, "theirs") }
+        try await rig.save(fileName(1), session(1))
+        #expect(await rig.flush() == [])
+        let theirs = session(1, "theirs")
+        let row = OverallRow(
+            fileName: fileName(1), createdAt: "2026-01-01T00:00:00+00:00", fileSize: UInt64(theirs.count),
+            checksum: .sha256(SHA256.hex(theirs)))
+        overwrite(rig, keeping: rig.rows.filter { $0.fileName != fileName(1) } + [row])
+        let running = Task { await rig.publisher.run() }
+        rig.publisher.overallFileChanged()
+        try await eventually { rig.index(1)?.metadata.desc == "theirs" }
+        running.cancel()
+        await running.value
+        #expect(rig.index(1)?.metadata.fileSize == UInt64(theirs.count))
+        #expect(rig.row(1) == row)
     }
 
     @Test func whatIsOldIsNotWatched() throws {

@@ -31,7 +31,11 @@ final class ChangeFan: Sendable {
         targets.staging?.apply(delta)
         targets.cache.apply(delta)
         targets.session.invalidate(targets.tree.invalidations(for: delta))
-        if delta.overallFile { targets.publisher?.overallFileChanged() }
+        if delta.overallFile {
+            targets.publisher?.overallFileChanged()
+        } else if !delta.changed.isEmpty {
+            targets.publisher?.objectsChanged()
+        }
     }
 
     /// What is staged has changed, otherwise than by a program's call. The kernel is told soon and not at once: a notice

@@ -176,7 +176,7 @@ public final class Publisher: Sendable {
         guard gathering.begin() else { return nil }
         let writesRows = rows.map { $0 <= 0 } ?? false
         group.addTask { [self] in
-            if writesRows { await gathering.writeAll() } else { await watch.look(writer, context.store) }
+            if writesRows { await gathering.writeAll() } else { await watch.look(writer, context) }
             gathering.end()
             board.wakeups.raise()
         }
@@ -210,6 +210,13 @@ public final class Publisher: Sendable {
     /// gone (clients that overwrite the file without looking).
     public func overallFileChanged() {
         watch.fileChanged()
+        board.wakeups.raise()
+    }
+
+    /// The catalog has learnt of other versions of objects: where a session was replaced while this machine wrote its
+    /// index and row, those are looked at.
+    public func objectsChanged() {
+        watch.objectsChanged()
         board.wakeups.raise()
     }
 

@@ -16,6 +16,8 @@ final class WatchedRows: Sendable {
         var items: [String: Item] = [:]
         /// Whether the overall file has changed since the last look.
         var isDue = false
+        /// Whether the catalog has learnt of other versions since.
+        var areObjectsDue = false
         var restsUntil = Timestamp.monotonic
     }
 
@@ -72,30 +74,29 @@ final class WatchedRows: Sendable {
         }
     }
 
+    /// The catalog has learnt of other versions, maybe of watched ones.
+    func objectsChanged() { state.withLock { $0.areObjectsDue = !$0.items.isEmpty } }
+
     /// Seconds until a look is due; nil: none is.
     func wait(_ now: Timestamp) -> Double? {
-        state.withLock { state in state.isDue ? max(0, state.restsUntil.seconds(since: now)) : nil }
+        state.withLock { state in
+            state.isDue || state.areObjectsDue ? max(0, state.restsUntil.seconds(since: now)) : nil
+        }
     }
 
-    /// Looks for lost rows and writes them again. Called by who may change the overall file.
-    func look(_ writer: RowWriter, _ store: any ObjectStore) async {
-        let rows = state.withLock { state in
-            state.isDue = false
+    /// Looks for lost rows and writes them again, and for sessions that somebody else has replaced meanwhile. Called by
+    /// who may change the overall file.
+    func look(_ writer: RowWriter, _ context: PublishContext) async {
+        let (items, isFileDue) = state.withLock { state in
+            defer { (state.isDue, state.areObjectsDue) = (false, false) }
             Self.dropOld(&state, .now)
-            return state.items.values.map(\.row)
+            return (Array(state.items.values), state.isDue)
         }
-        if rows.isEmpty { return }
+        if items.isEmpty { return }
         do throws(StoreError) {
-            let missing = try await writer.missing(of: rows)
-            if missing.isEmpty { return }
-            var found: [RowChange] = []
-            for row in missing {
-                if try await stands(row, store) { found.append(.set(row)) } else { drop(row) }
-            }
-            if found.isEmpty { return }
-            PublishContext.log.info("lost rows are written again", ["rows": "\(found.count)"])
-            try await writer.apply(found)
-            FaultPoint.reached("publish.rows.again")
+            var overtaken = items.filter { isReplaced($0, context) }
+            if isFileDue { overtaken += try await restoreRows(of: items, writer, context.store) }
+            if !overtaken.isEmpty { try await repair(overtaken, writer, context) }
         } catch {
             let now = Timestamp.monotonic
             state.withLock { state in
@@ -103,6 +104,58 @@ final class WatchedRows: Sendable {
                 state.restsUntil = now.later(by: Self.pause)
             }
         }
+    }
+
+    /// Writes rows again that are lost.
+    /// - Returns: those that were replaced, or whose body is gone.
+    private func restoreRows(
+        of items: [Item], _ writer: RowWriter, _ store: any ObjectStore
+    ) async throws(StoreError) -> [Item] {
+        var lost: [RowChange] = []
+        var others: [Item] = []
+        for row in try await writer.missing(of: items.map(\.row)) {
+            if try await stands(row, store) { lost.append(.set(row)) } else { others += items.filter { $0.row == row } }
+        }
+        if !lost.isEmpty {
+            PublishContext.log.info("lost rows are written again", ["rows": "\(lost.count)"])
+            try await writer.apply(lost)
+            FaultPoint.reached("publish.rows.again")
+        }
+        return others
+    }
+
+    /// Whether the catalog knows another version than the one that the row was written for.
+    private func isReplaced(_ item: Item, _ context: PublishContext) -> Bool {
+        guard let tag = item.etag, let entry = (try? context.catalog.entry(fileName: item.row.fileName)) ?? nil else {
+            return false
+        }
+        return entry.etag.map { $0 != tag } ?? false
+    }
+
+    /// Gives sessions that others have replaced index and row of their own, where they have this machine's.
+    private func repair(
+        _ items: [Item], _ writer: RowWriter, _ context: PublishContext
+    ) async throws(StoreError) {
+        // What this machine is about to send gets its index and row by that.
+        let pending = Set(context.staging.changes().flatMap { [$0.name, $0.remoteName].compactMap { $0 } })
+        var done: Set<String> = []
+        var tags: [String: String] = [:]
+        var rows: [OverallRow] = []
+        for item in items where !pending.contains(item.row.fileName) && done.insert(item.row.fileName).inserted {
+            guard let name = SessionName(fileName: item.row.fileName) else { continue }
+            switch try await OvertakenSession(context: context, name: name, etag: item.etag).repairIndex() {
+            case .own: break
+            case .gone: drop(item.row)
+            case .replaced(let row, let tag):
+                rows.append(row)
+                tags[row.fileName] = tag
+            }
+        }
+        if rows.isEmpty { return }
+        // A row that a client wrote has no metadata and is right all the same.
+        let changes = try await writer.missing(of: rows).map { RowChange.set($0) }
+        try await writer.apply(changes)
+        record(rows.map { .set($0) }, tags: tags, now: .now)
     }
 
     /// Whether the bucket still holds the body that the row tells of.

@@ -1,0 +1,46 @@
+internal import Catalog
+internal import Platform
+
+/// Which version of a session the kernel's pages of it are of.
+///
+/// The kernel is told of a change a moment after the catalog knows it. Who opens the session in between reads the new
+/// version, and must not be given pages of the old one beside it: pages are kept only for the version that they were
+/// read from.
+final class PageVersions: Sendable {
+    struct Version: Equatable {
+        var etag: String
+        var size: UInt64
+    }
+
+    /// Sessions that are remembered; of more, the pages are read again once.
+    private static let most = 10_000
+
+    private let versions = Guarded<[Int64: Version]>([:])
+
+    /// Notes what the next pages of a session are read from.
+    /// - Parameter version: nil where it may still turn out to be another one.
+    /// - Returns: whether the pages that the kernel may have are of this version.
+    func begin(_ id: Int64, _ version: Version?) -> Bool {
+        versions.withLock { versions in
+            let old = versions[id]
+            versions[id] = version
+            if versions.count > Self.most { versions = [:] }
+            return version != nil && old == version
+        }
+    }
+
+    /// Something else than a version of the bucket is read or written now.
+    func forget(_ id: Int64) { versions.withLock { $0[id] = nil } }
+}
+
+extension FileTree {
+    /// Decides whether a session that was just opened may be read from pages that the kernel has. Where they may be of
+    /// another version, the others that have it open look again which one is theirs, so that they add no more of it.
+    func settlePages(_ session: SessionFile) {
+        guard session.isOfBucket else { return pages.forget(session.id) }
+        let isSame = pages.begin(session.id, session.wholeVersion(sources))
+        session.keepPages(isSame)
+        if isSame { return }
+        for other in openSessions where other.id == session.id && other !== session { other.follow(sources) }
+    }
+}
