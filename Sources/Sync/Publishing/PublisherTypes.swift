@@ -24,6 +24,8 @@ public struct PublisherOptions: Sendable {
     public var parallel = 16
     /// Seconds that finished uploads wait for others, so that many rows go into the overall file at once.
     public var gathering = 0.15
+    /// Waits so many seconds, where the time lets others come to their end.
+    var pause: @Sendable (Double) async -> Void = { try? await Task.sleep(for: .seconds($0)) }
 
     /// The defaults.
     public init() {}
