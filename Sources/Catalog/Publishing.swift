@@ -15,6 +15,8 @@ public struct PublishedSession: Sendable {
     public var metadata: SessionMetadata?
     /// The index object's tag.
     public var indexETag: String?
+    /// The index object's bytes; nil where they are those that the metadata gives.
+    public var indexBytes: [UInt8]?
 
     /// A published session by its parts.
     public init(
@@ -174,8 +176,7 @@ extension Record {
         take(session.facts)
         if let text = session.sha256, let digest = Hex.decode(text), digest.count == 32 { sha256 = digest }
         reason = nil
-        // The index's bytes are those that the metadata gives.
-        indexBytes = nil
+        indexBytes = session.metadata == nil ? nil : session.indexBytes
         indexEtag = session.indexETag
         metadata = session.metadata
         source = session.metadata == nil ? .none : .object

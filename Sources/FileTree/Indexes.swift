@@ -33,22 +33,19 @@ struct IndexesDirectory: TreeDirectory {
         // The longest stem that a file name allows, and the longer suffix.
         var name = [UInt8]()
         name.reserveCapacity(255 + indexSuffix.utf8.count)
-        let hidden = view.withoutIndex
-        try reading { () throws(CatalogError) in
-            try view.catalog.scan(after: Int64(bitPattern: cookie)) { session in
-                guard session.indexSize > 0, hidden.isEmpty || !hidden.contains(session.id) else { return true }
-                session.withFileName { bytes in
-                    name.removeAll(keepingCapacity: true)
-                    bytes.withUnsafeBytes { name.append(contentsOf: $0.dropLast(bodySuffix.utf8.count)) }
-                }
-                name.append(contentsOf: indexSuffix.utf8)
-                // A stem that is a file name with the short suffix only cannot be one with the long suffix.
-                guard name.count <= 255 else { return true }
-                let attributes = FileAttributes(
-                    inode: Inode(slot: .index, row: session.id), size: session.indexSize,
-                    modifiedNanoseconds: session.modifiedNanoseconds)
-                return emit(name.span.bytes, attributes, UInt64(bitPattern: session.id))
+        try view.scanIndexed(after: Int64(bitPattern: cookie)) { session in
+            guard session.indexSize > 0 else { return true }
+            session.withFileName { bytes in
+                name.removeAll(keepingCapacity: true)
+                bytes.withUnsafeBytes { name.append(contentsOf: $0.dropLast(bodySuffix.utf8.count)) }
             }
+            name.append(contentsOf: indexSuffix.utf8)
+            // A stem that is a file name with the short suffix only cannot be one with the long suffix.
+            guard name.count <= 255 else { return true }
+            let attributes = FileAttributes(
+                inode: Inode(slot: .index, row: session.id), size: session.indexSize,
+                modifiedNanoseconds: session.modifiedNanoseconds)
+            return emit(name.span.bytes, attributes, UInt64(bitPattern: session.id))
         }
     }
 }

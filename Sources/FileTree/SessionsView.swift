@@ -58,18 +58,15 @@ struct SessionsView: Sendable {
     /// Whether a session of the catalog is shown under the name that its index goes by.
     func keepsName(_ entry: SessionEntry) throws(FileSystemError) -> Bool {
         guard staging != nil else { return true }
-        return try self.entry(id: entry.id)?.fileName == entry.fileName
+        return try self.entry(id: entry.id)?.fileName.utf8.elementsEqual(entry.fileName.utf8) ?? false
     }
 
-    /// Sessions whose index is not shown, because they were removed, renamed or replaced here.
-    var withoutIndex: Set<Int64> {
-        guard let staging else { return [] }
-        var hidden: Set<Int64> = []
-        for change in staging.changes() {
-            if change.name != change.remoteName { hidden.insert(change.id) }
-            if let replaced = change.replacedID { hidden.insert(replaced) }
+    /// Sessions of the catalog that are shown under the names that their indexes go by.
+    func scanIndexed(after id: Int64, _ body: (borrowing CatalogRow) -> Bool) throws(FileSystemError) {
+        try reading { () throws(CatalogError) in
+            if let staging { return try staging.scanUnmoved(after: id, body) }
+            try catalog.scan(after: id, body)
         }
-        return hidden
     }
 }
 
@@ -99,18 +96,5 @@ extension FileSystemError {
     }
 
     /// The cache's failures in the tree's words.
-    init(_ error: CacheError) {
-        let kind: Kind =
-            switch error.kind {
-            case .notFound: .notFound
-            case .changed: .changed
-            case .offline: .offline
-            case .denied: .denied
-            case .corrupt: .corrupt
-            case .diskFull: .diskFull
-            case .interrupted: .interrupted
-            case .io: .inputOutput
-            }
-        self.init(kind, error.message)
-    }
+    init(_ error: CacheError) { self.init(StagingError(error)) }
 }

@@ -28,6 +28,9 @@ public struct SystemError: Error, Sendable, Equatable, CustomStringConvertible {
         return subject.isEmpty ? "\(operation): \(reason)" : "\(operation) \(subject): \(reason)"
     }
 
+    /// Whether the process or the machine has run out of descriptors or memory, which passes.
+    public var isShortage: Bool { code == EMFILE || code == ENFILE || code == ENOMEM }
+
     /// The C library's text for an errno value.
     public static func message(for code: Int32) -> String {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in

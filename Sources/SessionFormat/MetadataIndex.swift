@@ -88,15 +88,41 @@ public struct MetadataIndex: Sendable, Equatable {
 
     private static let envelope: Set<String> = ["version", "filename", "checksum", "last_updated"]
 
+    /// Members of the file and of its metadata that this format does not know.
+    public struct Foreign: Sendable, Equatable {
+        fileprivate var outer: [(String, JSONValue)] = []
+        fileprivate var inner: [(String, JSONValue)] = []
+
+        /// None.
+        public init() {}
+
+        /// Those of an index of the present layout; none where it has another.
+        public init(_ bytes: [UInt8]) {
+            guard let document = try? JSONValue.parse(bytes), let nested = document["metadata"]?.members else { return }
+            let known = Set((SessionMetadata().json.members ?? []).map(\.0))
+            outer = (document.members ?? []).filter { !MetadataIndex.members.contains($0.0) }
+            inner = nested.filter { !known.contains($0.0) }
+        }
+
+        /// Whether they are the same, in the same order.
+        public static func == (left: Foreign, right: Foreign) -> Bool {
+            JSONValue.object(left.outer) == .object(right.outer) && JSONValue.object(left.inner) == .object(right.inner)
+        }
+    }
+
+    private static let members = envelope.union(["metadata", "created_at"])
+
     /// The file as FastShot writes it, with its checksum.
-    public func encode() -> [UInt8] {
-        let stored = metadata.json
+    /// - Parameter foreign: members of other clients that stay behind ours.
+    public func encode(keeping foreign: Foreign = Foreign()) -> [UInt8] {
+        let stored = JSONValue.object((metadata.json.members ?? []) + foreign.inner)
         var members: [(String, JSONValue)] = [
             ("version", "1.0"), ("filename", JSONValue(fileName)), ("metadata", stored),
         ]
         if place == .bucket { members.append(("checksum", .string(Self.checksum(of: stored)))) }
         members.append(("created_at", JSONValue(createdAt)))
         members.append(("last_updated", JSONValue(lastUpdated)))
+        members += foreign.outer
         if place == .localCache {
             let digest = SHA256.hex(JSONValue.object(members).serialized(.pretty))
             members.append(("checksum", .string("sha256:" + digest)))

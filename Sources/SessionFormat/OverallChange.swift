@@ -93,7 +93,7 @@ struct OverallChangeSet {
         guard let row = OverallRow(json: element), let rule = rules[Array(row.fileName.utf8)] else { return element }
         switch rule {
         case .remove(let checksum, let slot):
-            if let checksum, let other = row.checksum, Self.contradicts(checksum, other) { return element }
+            if let checksum, let other = row.checksum, checksum.contradicts(other) { return element }
             isChanged = true
             if let slot, slots[slot].origin == nil { slots[slot].origin = element }
             return nil
@@ -131,19 +131,12 @@ struct OverallChangeSet {
 
     /// Whether a row tells of other contents, uploaded later: their writer was faster with the row.
     private static func isLater(_ row: OverallRow, than mine: OverallRow) -> Bool {
-        guard let theirs = row.checksum, let ours = mine.checksum, contradicts(theirs, ours),
+        guard let theirs = row.checksum, let ours = mine.checksum, theirs.contradicts(ours),
             let found = row.createdAt.flatMap(NaiveTime.init(iso8601:)), found.offsetSeconds == 0,
             let own = mine.createdAt.flatMap(NaiveTime.init(iso8601:)), own.offsetSeconds == 0
         else { return false }
         if found.stamp != own.stamp { return found.stamp > own.stamp }
         return found.nanoseconds > own.nanoseconds
-    }
-
-    private static func contradicts(_ one: ObjectChecksum, _ other: ObjectChecksum) -> Bool {
-        switch (one, other) {
-        case (.etag(let a), .etag(let b)), (.sha256(let a), .sha256(let b)): a != b
-        default: false
-        }
     }
 
     /// The new members in the places of the old; members that only the old row has stay where they are.

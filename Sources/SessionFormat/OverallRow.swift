@@ -18,6 +18,14 @@ public enum ObjectChecksum: Sendable, Equatable {
         }
     }
 
+    /// Whether two checksums of one kind are of different contents.
+    public func contradicts(_ other: ObjectChecksum) -> Bool {
+        switch (self, other) {
+        case (.etag(let one), .etag(let another)), (.sha256(let one), .sha256(let another)): one != another
+        default: false
+        }
+    }
+
     /// As the file has it.
     public var text: String {
         switch self {

@@ -4,6 +4,7 @@ import ObjectStore
 import Operations
 import Platform
 import SessionCache
+import SessionFormat
 import Synchronization
 import Testing
 
@@ -249,6 +250,30 @@ private func write(_ world: WritableWorld, _ handle: UInt64, _ text: String, at 
         let again = try world.save(login, "again")
         #expect(again != inode)
         #expect(try await world.contents(login) == Array("again".utf8))
+    }
+
+    /// Indexes are listed for sessions that are shown under the names that the indexes go by.
+    @Test func indexesOfWhatMovedAreNotListed() async throws {
+        let world = try await WritableWorld()
+        let others = (0..<5).map { "2025070100000\($0)_other.fastshot" }
+        _ = try world.catalog.apply(
+            others.map { name in
+                let row = OverallRow(fileName: name, fileSize: 1, metadata: SessionMetadata(name: "x"))
+                return .row(row, etagIsContentMD5: false)
+            })
+        func listed() throws -> [String] { try world.names(indexes).filter { $0.hasSuffix("_other.meta.json") } }
+        #expect(try listed().count == 5)
+        _ = try world.tree.remove(others[0], in: sessions)
+        _ = try world.tree.rename(
+            others[1], in: sessions, to: "20260101000000_else.fastshot", in: sessions, replacing: true)
+        // Replaced by a new file, and edited in its place.
+        _ = try world.save("20260101000001_new.fastshot", "new")
+        _ = try world.tree.rename(
+            "20260101000001_new.fastshot", in: sessions, to: others[2], in: sessions, replacing: true)
+        let edited = try world.tree.create(others[3], in: sessions, exclusive: false, truncating: true)
+        world.tree.close(edited.opened.handle)
+        #expect(try listed() == others[3...].map { $0.dropLast(9) + ".meta.json" })
+        for name in try listed() { #expect(throws: Never.self) { try world.tree.lookup(name, in: indexes) } }
     }
 
     @Test func aFileThatIsOpenOutlivesItsName() async throws {

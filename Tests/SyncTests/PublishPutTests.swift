@@ -1,4 +1,5 @@
 import Catalog
+import Foundation
 import ObjectStore
 import Platform
 import SessionCache
@@ -18,7 +19,7 @@ import Testing
         #expect(rig.index(1)?.metadata.desc == "first")
         #expect(rig.row(1)?.createdAt?.hasSuffix("+00:00") == true)
         #expect(rig.row(1)?.metadata?.name == "session 1")
-        #expect(rig.requests == ["put \(bodyKey(1))", "put \(indexKey(1))"])
+        #expect(rig.requests == ["put \(bodyKey(1))", "put \(indexKey(1))", "head \(bodyKey(1))"])
         #expect(rig.staging.changes() == [])
         let entry = try #require(try rig.catalog.entry(fileName: fileName(1)))
         #expect(entry.id == id)
@@ -52,7 +53,7 @@ import Testing
         #expect(rig.bucket.peek(bodyKey(1)) == session(1, "second"))
         #expect(rig.disorder == [])
         #expect(rig.row(1)?.metadata?.desc == "second")
-        #expect(rig.requests == ["put \(bodyKey(1))", "put \(indexKey(1))"])
+        #expect(rig.requests == ["put \(bodyKey(1))", "put \(indexKey(1))", "head \(bodyKey(1))"])
     }
 
     /// Every answer is lost in turn, as often as the requests are repeated, so that the whole job runs again.
@@ -150,6 +151,26 @@ import Testing
         #expect(Double(rig.store.requests.count) <= 2.1 * Double(count))
         #expect(rig.disorder == [])
         #expect(rig.rows.count == count)
+    }
+
+    /// Thousands of changes may wait for their rows.
+    @Test func whatWaitsForItsRowHoldsNoFileOpen() async throws {
+        let rig = try PublishRig { $0.parallel = 4 }
+        rig.store.inject(.hang, verb: .get, key: "overall_meta.json")
+        for number in 0..<50 { try await rig.save(fileName(number), session(number)) }
+        let running = Task { await rig.publisher.run() }
+        try await eventually { rig.bucket.keys.count { $0.hasPrefix("meta_indexes/") } == 50 }
+        #expect(rig.publisher.status.running == 50)
+        try await eventually { openFiles(below: rig.directory.path("state/staging")) == 0 }
+        running.cancel()
+        await running.value
+    }
+
+    private func openFiles(below directory: String) -> Int {
+        ((try? Files.names(in: "/proc/self/fd")) ?? []).count { name in
+            ((try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/" + name)) ?? "")
+                .hasPrefix(directory)
+        }
     }
 
     @Test func onlySoManyUploadsGoOnAtATime() async throws {

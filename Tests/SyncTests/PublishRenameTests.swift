@@ -1,4 +1,5 @@
 import Catalog
+import JSON
 import ObjectStore
 import Platform
 import SessionCache
@@ -123,6 +124,46 @@ import Testing
         _ = await rig.flush()
         #expect(rig.bucket.peek(bodyKey(1)) == session(1, "theirs"))
         #expect(rig.bucket.peek(newKey) == session(1))
+        #expect(rig.disorder == [])
+    }
+
+    /// Names that only look alike are two names.
+    @Test(arguments: [true, false]) func aNameIsBroughtIntoTheOtherNormalForm(withContents: Bool) async throws {
+        let (decomposed, composed) = ("20250101000001_cafe\u{301}.fastshot", "20250101000001_caf\u{e9}.fastshot")
+        let rig = try PublishRig()
+        try await rig.save(decomposed, session(1))
+        #expect(await rig.flush() == [])
+        if withContents { try await rig.save(decomposed, session(1, "second")) }
+        _ = try rig.staging.rename(decomposed, to: composed, replacing: false)
+        #expect(await rig.flush() == [])
+        let keys = rig.bucket.keys.filter { $0.hasPrefix("sessions/") }
+        #expect(keys.map { Array($0.utf8) } == [Array("sessions/\(composed)".utf8)])
+        #expect(rig.bucket.peek("sessions/" + composed) == session(1, withContents ? "second" : "first"))
+        #expect(rig.rows.map { Array($0.fileName.utf8) } == [Array(composed.utf8)])
+    }
+
+    /// Members that other clients know and we do not.
+    @Test func foreignMembersOfTheIndexAreKept() async throws {
+        let rig = try PublishRig()
+        try await rig.published(1..<2)
+        var index = try #require(rig.index(1))
+        index.metadata.fileSize = UInt64(session(1).count)
+        var document = try JSONValue.parse(index.encode()).members ?? []
+        document.append(("client", "another one"))
+        document = document.map { key, value in
+            key == "metadata" ? (key, .object((value.members ?? []) + [("favourite", .bool(true))])) : (key, value)
+        }
+        rig.bucket.set(indexKey(1), JSONValue.object(document).serialized(.pretty))
+        _ = try rig.staging.rename(fileName(1), to: fileName(9), replacing: false)
+        #expect(await rig.flush() == [])
+        let bytes = try #require(rig.bucket.peek(indexKey(9)))
+        let found = try JSONValue.parse(bytes)
+        #expect(found["client"]?.string == "another one")
+        #expect(found["metadata"]?["favourite"] == .bool(true))
+        #expect(found["filename"]?.string == fileName(9))
+        #expect(try MetadataIndex.decode(bytes).checksum == .valid)
+        let id = try #require(try rig.catalog.entry(fileName: fileName(9))).id
+        #expect(try rig.catalog.indexBytes(id: id) == bytes)
         #expect(rig.disorder == [])
     }
 }

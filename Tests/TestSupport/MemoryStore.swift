@@ -70,6 +70,11 @@ public final class MemoryStore: ObjectStore {
     /// The bytes of an object.
     public func peek(_ key: String) -> [UInt8]? { state.withLock { $0.items[Array(key.utf8)]?.bytes } }
 
+    /// The facts of an object.
+    public func info(_ key: String) -> ObjectInfo? {
+        state.withLock { state in state.items[Array(key.utf8)].map { Self.info(key, $0) } }
+    }
+
     /// See ``ObjectStore/head(_:)``.
     public func head(_ key: String) async throws(StoreError) -> ObjectInfo {
         try locked(key) { (state) throws(StoreError) in Self.info(key, try Self.item(key, state)) }

@@ -32,6 +32,8 @@ extension Staging {
         public var metadata: SessionMetadata?
         /// The index object's tag.
         public var indexETag: String?
+        /// The index object's bytes; nil where they are those that the metadata gives.
+        public var indexBytes: [UInt8]?
         /// After a removal: what has the name in the bucket is somebody else's and stays in the catalog.
         public var leavesName = false
 
@@ -114,12 +116,14 @@ extension Staging {
         var delta = try catalog.unpublished(gone, under: left)
         let published = changes.compactMap { item -> PublishedSession? in
             guard let name = item.change.name, let object = item.object else { return nil }
-            return PublishedSession(
+            var session = PublishedSession(
                 id: item.change.id, fileName: name,
                 facts: ObjectFacts(
                     size: object.size, etag: object.etag, contentMD5: item.contentMD5 ?? object.contentMD5,
                     uploaded: object.modified),
                 sha256: item.sha256, metadata: item.metadata, indexETag: item.indexETag)
+            session.indexBytes = item.indexBytes
+            return session
         }
         if !published.isEmpty { delta.merge(try catalog.published(published)) }
         return delta

@@ -128,6 +128,25 @@ extension Staging {
         if !isStopped { _ = give(before: Int64.max) }
     }
 
+    /// As ``Catalog/scan(after:_:)``, without the sessions that are not shown under the name that the catalog has for
+    /// them: removed, renamed or replaced here.
+    public func scanUnmoved(after id: Int64, _ body: (borrowing CatalogRow) -> Bool) throws(CatalogError) {
+        if pending.load(ordering: .acquiring) == 0 { return try catalog.scan(after: id, body) }
+        let table = view.withLock { $0.table }
+        try catalog.scan(after: id) { row in
+            let isShown: Bool
+            if let change = table.rows[row.id]?.change {
+                isShown =
+                    change.name.map { name in
+                        row.withFileName { NameKey.mark($0) == NameKey.mark(name) }
+                    } ?? false
+            } else {
+                isShown = !table.hides(row)
+            }
+            return isShown ? body(row) : true
+        }
+    }
+
     private func pass(_ entry: SessionEntry, indexSize: UInt64, _ body: (borrowing CatalogRow) -> Bool) -> Bool {
         CatalogRow.with(
             id: entry.id, size: entry.size, modified: entry.modified, indexSize: indexSize,

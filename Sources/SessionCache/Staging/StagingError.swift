@@ -70,8 +70,8 @@ extension StagingError {
         self.init(kind, error.description)
     }
 
-    /// What keeps a body from being fetched means to who wants to edit it.
-    init(_ error: CacheError) {
+    /// What keeps a body from being fetched, as a program that reads or edits it hears it.
+    public init(_ error: CacheError) {
         let kind: Kind =
             switch error.kind {
             case .notFound: .notFound

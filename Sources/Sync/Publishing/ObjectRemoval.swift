@@ -9,11 +9,27 @@ struct ObjectRemoval {
     let context: PublishContext
     let name: SessionName
     let id: Int64
+    /// Whether this machine has put the session there, as a whole.
+    private let isOwn: Bool
+
+    /// Seconds after which nobody can be on his way any more with the index and the row of a body that he has put there.
+    private static let longestPublication = 3600.0
 
     enum Outcome: Sendable {
         case removed
+        /// It was removed, and somebody has put a new session there.
+        case followed
         /// Somebody's session has the name now.
         case replaced(ObjectInfo)
+    }
+
+    /// Made before the session's row goes.
+    /// - Parameter version: what is expected to be there.
+    init(context: PublishContext, name: SessionName, id: Int64, version: ObjectVersion?) {
+        self.context = context
+        self.name = name
+        self.id = id
+        isOwn = version.map { context.gathering.hasWritten(name, etag: $0.etag) } ?? false
     }
 
     /// Looks first whether the body is the expected one; nil: one that was attempted.
@@ -21,7 +37,7 @@ struct ObjectRemoval {
         switch try await look(expected: expected, attempted: attempted) {
         case .absent: return try await remove(nil)
         case .expected(let info), .ours(let info), .attempted(let info): return try await remove(info)
-        case .foreign(let info): return try await giveBack(info)
+        case .foreign: return try await settle().map { .replaced($0) } ?? .removed
         }
     }
 
@@ -41,66 +57,38 @@ struct ObjectRemoval {
             try await context.store.delete(name.indexKey, ifMatch: nil)
         }
         FaultPoint.reached("publish.remove.index.after")
-        guard let info else { return .removed }
-        let isGone = try await stopping(undoes: true) { () throws(StoreError) in try await removeBody(info) }
+        let isGone = try await stopping(undoes: true) { () throws(StoreError) in
+            guard let info else { return try await context.head(name.bodyKey) == nil }
+            return try await context.remove(info)
+        }
         FaultPoint.reached("publish.remove.body.after")
-        if isGone { return .removed }
-        let now = try await stopping(undoes: true) { () throws(StoreError) in try await context.head(name.bodyKey) }
-        guard let now else { return .removed }
-        return try await giveBack(now)
+        if !isGone { return try await settle().map { .replaced($0) } ?? .removed }
+        guard let info, await mayBeFollowed(info) else { return .removed }
+        return try await settle() == nil ? .removed : .followed
     }
 
-    /// - Returns: false when another version is there.
-    private func removeBody(_ info: ObjectInfo) async throws(StoreError) -> Bool {
-        do throws(StoreError) {
-            if await context.conditions.support().deleteIfMatch {
-                try await context.store.delete(name.bodyKey, ifMatch: info.etag)
-                return true
-            }
-            guard let now = try await context.head(name.bodyKey) else { return true }
-            guard now.etag == info.etag, now.size == info.size else { return false }
-            try await context.store.delete(name.bodyKey, ifMatch: nil)
-            return true
-        } catch  where error.kind == .precondition {
-            return false
-        } catch  where error.kind == .notFound {
-            return true
-        }
+    /// Whether somebody may still be on his way with an index and a row: who has put the session there, or put another
+    /// version in its place without anybody noticing.
+    private func mayBeFollowed(_ info: ObjectInfo) async -> Bool {
+        guard await context.conditions.support().deleteIfMatch else { return true }
+        if isOwn { return false }
+        guard let modified = info.modified else { return true }
+        return Timestamp.now.seconds(since: modified) < Self.longestPublication
     }
 
-    private func giveBack(_ info: ObjectInfo) async throws(PublishStop) -> Outcome {
+    /// - Returns: what has the name now.
+    private func settle() async throws(PublishStop) -> ObjectInfo? {
         try await stopping(undoes: true) { () throws(StoreError) in
-            try await SessionRestorer(context: context).restore(name, info, id: id)
+            try await SessionRestorer(context: context, id: id).settle(name)
         }
-        return .replaced(info)
     }
-}
 
-/// Gives a body that is in the bucket the index and the row that belong to it.
-struct SessionRestorer {
-    let context: PublishContext
-
-    /// Reads the body for it.
-    func restore(_ name: SessionName, _ info: ObjectInfo, id: Int64) async throws(StoreError) {
-        let sink = HashingSink(skimming: context.options.key)
-        do throws(StoreError) {
-            _ = try await context.store.get(name.bodyKey, ReadOptions(ifMatch: info.etag), into: sink)
-        } catch  where error.kind == .precondition || error.kind == .notFound {
-            // It changes again: who changes it writes its index and row.
-            return
-        }
-        let digests = sink.finish()
-        let metadata =
-            sink.metadata(name)
-            ?? SessionMetadata(basicFactsOf: name, size: info.size)
-        do throws(StoreError) {
-            _ = try await context.store.put(name.indexKey, .bytes(context.index(name, metadata)), .ifAbsent)
-        } catch  where error.kind == .precondition {}
-        var object = info
-        object.contentMD5 = info.contentMD5 ?? digests.md5
-        try await context.writeRows(
-            [.set(context.row(name.fileName, object, sha256: digests.sha256, metadata: metadata))], about: object,
-            of: id)
+    /// An earlier try of the job has taken index or row away, and what stands now is not to be removed: it gets them
+    /// back.
+    func giveBack(_ change: PendingChange) async throws(PublishStop) {
+        guard context.mayHaveBegun(change) else { return }
+        _ = try await settle()
+        context.board.touched(change.id, nil)
     }
 }
 

@@ -44,7 +44,7 @@ struct OvertakenSession {
 
     /// How the index is to be written; nil where it agrees.
     private func condition(for wanted: [UInt8]) async throws(StoreError) -> WriteCondition? {
-        let support = context.conditions.support
+        let support = await context.conditions.support()
         do throws(StoreError) {
             let (info, bytes) = try await context.store.bytes(name.indexKey, limit: 1 << 20)
             if let found = try? MetadataIndex.decode(bytes).metadata, let ours = try? MetadataIndex.decode(wanted),

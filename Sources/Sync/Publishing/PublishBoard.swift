@@ -32,6 +32,8 @@ final class PublishBoard: Sendable {
         var bytes: [Int64: (done: UInt64, total: UInt64)] = [:]
         var cancelled: Set<Int64> = []
         var beaten: [Int64: Beaten] = [:]
+        /// Generations of changes that have written or removed an index or a row.
+        var touched: [Int64: Int64] = [:]
         /// Whether other changes than before may begin.
         var hasNews = true
     }
@@ -75,6 +77,11 @@ final class PublishBoard: Sendable {
     }
 
     func note(_ id: Int64, _ reached: Reached?) { state.withLock { $0.reached[id] = reached } }
+
+    /// The generation of a change that has written or removed an index or a row in an earlier try; nil: none has.
+    func touched(_ id: Int64) -> Int64? { state.withLock { $0.touched[id] } }
+
+    func touched(_ id: Int64, _ generation: Int64?) { state.withLock { $0.touched[id] = generation } }
 
     /// Notes how much of a body is sent; nil when none is being sent.
     func progress(_ id: Int64, _ bytes: (done: UInt64, total: UInt64)?) { state.withLock { $0.bytes[id] = bytes } }

@@ -24,6 +24,8 @@ struct PublishContext: Sendable {
     let pool: BlockingPool
     /// For what comes after the row.
     let slots: Slots
+    /// When the publisher was made: changes from before may have been begun by an earlier one.
+    let started = Timestamp.now
 
     static let log = Log("publish")
 
@@ -92,10 +94,86 @@ struct PublishContext: Sendable {
 
     /// Hands rows over and waits until they are written.
     /// - Parameter object: what a row that is set tells of.
-    func writeRows(_ changes: [RowChange], about object: ObjectInfo?, of id: Int64) async throws(StoreError) {
-        var tags: [String: String] = [:]
-        for row in changes.compactMap(\.row) { tags[row.fileName] = object?.etag }
-        try await gathering.write(changes, tags: tags) { board.prepared(id) }
+    /// - Returns: what stands in the object's place after that. Whoever wrote an index or a row that tells of another
+    ///   body has to put it right.
+    func writeRows(
+        _ changes: [RowChange], about object: ObjectInfo?, of id: Int64
+    ) async throws(StoreError) -> Standing {
+        try await gathering.write(changes, about: object) { board.prepared(id) }
+    }
+
+    /// Writes a small object under a condition; where the server honours none, after a look.
+    func put(_ key: String, _ bytes: [UInt8], _ condition: WriteCondition) async throws(StoreError) -> ObjectInfo {
+        try await put(key, .bytes(bytes), condition)
+    }
+
+    func put(_ key: String, _ body: ObjectBody, _ condition: WriteCondition) async throws(StoreError) -> ObjectInfo {
+        let support = await conditions.support()
+        switch condition {
+        case .always: break
+        case .ifAbsent where support.ifAbsent, .ifMatch where support.ifMatch:
+            return try await store.put(key, body, condition)
+        case .ifAbsent: if try await head(key) != nil { throw refused(key) }
+        case .ifMatch(let tag): if try await head(key)?.etag != tag { throw refused(key) }
+        }
+        return try await store.put(key, body, .always)
+    }
+
+    private func refused(_ key: String) -> StoreError {
+        StoreError(.precondition, key: key, message: "the object is another one than was meant")
+    }
+
+    var bodyCheck: BodyCheck {
+        BodyCheck(store: store, mayList: store.capabilities.isRemote && (conditions.known?.ifMatch ?? false))
+    }
+
+    /// Whether an earlier try of a change may have written or removed something.
+    func mayHaveBegun(_ change: PendingChange) -> Bool {
+        board.touched(change.id) == change.generation || change.changed < started
+    }
+
+    /// What has taken the place of a job's body.
+    struct Overtaken: Sendable {
+        /// Nil: nothing, it was removed.
+        var object: ObjectInfo?
+    }
+
+    /// Lets another body be that came before the job's row was there: it gets its index and its row.
+    /// - Parameter index: the one that the job has written.
+    /// - Returns: nil where the job's body stands, or was taken away by somebody who knew it; else what has to be decided.
+    func giveWay(
+        to standing: Standing, _ name: SessionName, _ index: [UInt8], of id: Int64, undoes: Bool
+    ) async throws(PublishStop) -> Overtaken? {
+        if standing == .stands { return nil }
+        let found = try await stopping(undoes: undoes) { () throws(StoreError) in
+            try await SessionRestorer(context: self, id: id).settle(name, own: [index])
+        }
+        let support = await conditions.support()
+        // Every mount names the version that it replaces or removes.
+        guard found == nil ? support.deleteIfMatch : support.ifMatch else { return Overtaken(object: found) }
+        Self.log.info("somebody has changed the session meanwhile", ["session": name.fileName])
+        // The catalog is about to learn what was sent, which is not what is there.
+        try? catalog.setValue(Catalog.listingNeededKey, "a session was changed while it was sent")
+        return nil
+    }
+
+    /// Removes one version of an object.
+    /// - Returns: false when another version is there.
+    func remove(_ info: ObjectInfo) async throws(StoreError) -> Bool {
+        do throws(StoreError) {
+            if await conditions.support().deleteIfMatch {
+                try await store.delete(info.key, ifMatch: info.etag)
+                return true
+            }
+            guard let now = try await head(info.key) else { return true }
+            guard now.etag == info.etag, now.size == info.size else { return false }
+            try await store.delete(info.key, ifMatch: nil)
+            return true
+        } catch  where error.kind == .precondition {
+            return false
+        } catch  where error.kind == .notFound {
+            return true
+        }
     }
 
     /// Tells the staging that a change is in the bucket.
@@ -112,24 +190,14 @@ struct PublishContext: Sendable {
             etagIsContentMD5: store.capabilities.etagIsContentMD5)
     }
 
-    /// The object that the catalog knows.
-    func object(_ entry: SessionEntry, _ name: SessionName) -> ObjectInfo {
-        ObjectInfo(
-            key: name.bodyKey, size: entry.size, etag: entry.etag, modified: entry.uploaded,
-            contentMD5: entry.contentMD5)
-    }
-
-    /// The row of what the catalog knows.
-    func row(_ entry: SessionEntry, _ name: SessionName, _ metadata: SessionMetadata?) -> OverallRow {
-        row(name.fileName, object(entry, name), sha256: entry.sha256, metadata: metadata)
-    }
-
     /// An index object's bytes.
-    func index(_ name: SessionName, _ metadata: SessionMetadata) -> [UInt8] {
+    func index(
+        _ name: SessionName, _ metadata: SessionMetadata, keeping foreign: MetadataIndex.Foreign = .init()
+    ) -> [UInt8] {
         MetadataIndex(
             fileName: name.fileName, metadata: metadata, createdAt: metadata.createdAt,
             lastUpdated: metadata.createdAt
-        ).encode()
+        ).encode(keeping: foreign)
     }
 
     /// Runs the last part of a job, of which no more than the uploads' number go on at the same time.

@@ -33,6 +33,8 @@ struct PublishDesk {
     private var restsUntil: Timestamp?
     /// Changes whose objects are being sent.
     private(set) var preparing = 0
+    /// How many were ever begun.
+    private(set) var begun: UInt64 = 0
     /// How many wait for everything to be sent, or for one change.
     var hurries = 0
 
@@ -58,6 +60,7 @@ struct PublishDesk {
     mutating func begin(_ id: Int64) {
         stages[id] = .preparing
         preparing += 1
+        begun += 1
     }
 
     /// - Returns: false when it rests or is under way.
@@ -122,9 +125,6 @@ struct PublishDesk {
         guard let restsUntil, restsUntil > now else { return next.map { $0.seconds(since: now) } }
         return max(restsUntil, next ?? restsUntil).seconds(since: now)
     }
-
-    /// Drops rests of changes that are pending no more.
-    mutating func keepPauses(of isPending: (Int64) -> Bool) { pauses = pauses.filter { isPending($0.key) } }
 }
 
 /// Changes that the staging has named, in their order. It is asked for many at a time, for it goes through all that is

@@ -1,13 +1,15 @@
 internal import ObjectStore
 internal import Platform
+internal import SessionFormat
 
 /// Changes of rows that wait to be written together.
 final class PublishGathering: Sendable {
-    private struct Order {
-        var changes: [RowChange]
-        /// The tags of the objects that rows tell of, by file name.
-        var tags: [String: String]
-        var done: CheckedContinuation<StoreError?, Never>
+    /// Changes of one job.
+    struct Order {
+        fileprivate var changes: [RowChange]
+        /// What a row that is set tells of.
+        fileprivate var object: ObjectInfo?
+        fileprivate var done: CheckedContinuation<Result<Standing, StoreError>, Never>
     }
     private struct State {
         var orders: [Order] = []
@@ -28,22 +30,29 @@ final class PublishGathering: Sendable {
 
     /// Hands over changes and waits until they are written.
     /// - Parameters:
-    ///   - tags: of the objects that the rows tell of, by file name.
+    ///   - object: what a row that is set tells of.
     ///   - handedOver: called once they are in the queue.
-    func write(_ changes: [RowChange], tags: [String: String], handedOver: () -> Void) async throws(StoreError) {
-        let failure = await withCheckedContinuation { (done: CheckedContinuation<StoreError?, Never>) in
+    /// - Returns: what stands in the object's place after that; `.stands` where there is none.
+    func write(
+        _ changes: [RowChange], about object: ObjectInfo?, handedOver: () -> Void
+    ) async throws(StoreError) -> Standing {
+        let outcome = await withCheckedContinuation {
+            (done: CheckedContinuation<Result<Standing, StoreError>, Never>) in
             let isClosed = state.withLock { state in
                 if state.isClosed { return true }
                 let now = Timestamp.monotonic
                 if state.orders.isEmpty { state.first = now }
                 state.last = now
-                state.orders.append(Order(changes: changes, tags: tags, done: done))
+                state.orders.append(Order(changes: changes, object: object, done: done))
                 return false
             }
-            if isClosed { done.resume(returning: Self.closed) } else { handedOver() }
+            if isClosed { done.resume(returning: .failure(Self.closed)) } else { handedOver() }
         }
-        if let failure { throw failure }
+        return try outcome.get()
     }
+
+    /// Whether this machine has lately written the row of this version.
+    func hasWritten(_ name: SessionName, etag: String?) -> Bool { watch.has(name.fileName, etag: etag) }
 
     /// Seconds until what has gathered is to be written; nil when nothing has, or while a write is under way.
     func wait(preparing: Int, hurry: Bool, gathering: Double, now: Timestamp) -> Double? {
@@ -67,23 +76,44 @@ final class PublishGathering: Sendable {
     func end() { state.withLock { $0.isWriting = false } }
 
     /// Writes what has gathered, after ``begin()``.
-    func writeAll() async {
+    /// - Returns: what is written and waits for ``finish(_:_:)``.
+    func writeAll() async -> [Order] {
         let orders = state.withLock { state in
             defer { state.orders = [] }
             return state.orders
         }
-        if orders.isEmpty { return }
+        if orders.isEmpty { return [] }
         let changes = orders.flatMap(\.changes)
-        var failure: StoreError?
         FaultPoint.reached("publish.row.before")
         do throws(StoreError) {
             // Before the write: a row that is to go must not be taken for a lost one.
             watch.forget(changes)
             try await writer.apply(changes)
-            watch.record(changes, tags: orders.reduce(into: [:]) { $0.merge($1.tags) { $1 } }, now: .now)
-        } catch { failure = error }
+            watch.record(changes, tags: tags(orders), now: .now)
+        } catch {
+            for order in orders { order.done.resume(returning: .failure(error)) }
+            return []
+        }
         FaultPoint.reached("publish.row.after")
-        for order in orders { order.done.resume(returning: failure) }
+        return orders
+    }
+
+    /// The tags of the objects that rows tell of, by file name.
+    private func tags(_ orders: [Order]) -> [[UInt8]: String] {
+        var tags: [[UInt8]: String] = [:]
+        for order in orders {
+            for row in order.changes.compactMap(\.row) { tags[Array(row.fileName.utf8)] = order.object?.etag }
+        }
+        return tags
+    }
+
+    /// Looks whether the rows that were written tell of the bodies that stand, and lets the jobs go on.
+    func finish(_ orders: [Order], _ check: BodyCheck) async {
+        let standings = await check.look(at: orders.compactMap(\.object))
+        var next = standings[...]
+        for order in orders {
+            order.done.resume(returning: (order.object == nil ? nil : next.popFirst()) ?? .success(.stands))
+        }
     }
 
     /// Ends all that waits, and whatever comes, until ``reopen()``.
@@ -93,7 +123,7 @@ final class PublishGathering: Sendable {
             defer { state.orders = [] }
             return state.orders
         }
-        for order in orders { order.done.resume(returning: Self.closed) }
+        for order in orders { order.done.resume(returning: .failure(Self.closed)) }
     }
 
     func reopen() { state.withLock { $0.isClosed = false } }

@@ -64,15 +64,21 @@ extension Publisher {
 
     /// Whether waiting may still bring something into the bucket.
     private func moves() -> Bool {
-        guard connectivity.state.isOnline else { return false }
-        if board.desk({ $0.running }) > 0 || sweep.isRunning { return true }
-        // Those that only ever fail do not hold up the end.
-        if context.conditions.failures >= Self.mostFailures { return false }
-        let resting = board.desk { $0.resting }
-        let candidates = context.staging.sendable(limit: resting + 1)
-        return candidates.contains { candidate in
-            board.desk { $0.failures(candidate.id) } < Self.mostFailures
+        while connectivity.state.isOnline {
+            let (running, resting, begun) = board.desk { ($0.running, $0.resting, $0.begun) }
+            if running > 0 || sweep.isRunning { return true }
+            // Those that only ever fail do not hold up the end.
+            if context.conditions.failures >= Self.mostFailures { return false }
+            let candidates = context.staging.sendable(limit: resting + 1)
+            if candidates.contains(where: { candidate in
+                board.desk { $0.failures(candidate.id) } < Self.mostFailures
+            }) {
+                return true
+            }
+            // One that has begun between the two looks is in neither of them.
+            if board.desk({ $0.begun }) == begun { return false }
         }
+        return false
     }
 
     /// What is not in the bucket, without files that are never sent.

@@ -35,9 +35,9 @@ extension Publisher {
         guard let wanted = change.name else {
             return try await RemoveJob(context: context, change: change, name: oldName).run()
         }
-        guard wanted != old else { throw .undone("there is nothing to be done") }
-        let job = RenameJob(context: context, change: change, oldName: oldName, newName: try sessionName(wanted))
-        try await job.run()
+        let newName = try sessionName(wanted)
+        guard newName != oldName else { throw .undone("there is nothing to be done") }
+        try await RenameJob(context: context, change: change, oldName: oldName, newName: newName).run()
     }
 
     private func sessionName(_ fileName: String) throws(PublishStop) -> SessionName {
@@ -119,6 +119,7 @@ extension Publisher {
             staging.postponed(change, reason: failure.description)
         } else {
             board.note(change.id, nil)
+            board.touched(change.id, nil)
             let now = Timestamp.monotonic
             board.desk { desk in
                 // Two machines that both insist would else chase each other without a rest.

@@ -41,7 +41,7 @@ public final class Publisher: Sendable {
         let known = KnownSessions(catalog: catalog, etagIsContentMD5: store.capabilities.etagIsContentMD5)
         writer = RowWriter(
             store: store, scratch: stateDirectory, support: { await conditions.support() },
-            lastUpdated: { Timestamp.now.localText }, known: { try known.each($0) })
+            lastUpdated: { Timestamp.now.localText }, known: { try known.each($0) }, pause: options.pause)
         watch = WatchedRows(path: stateDirectory + "/watched-rows.json")
         let begun = BegunUploads(path: stateDirectory + "/begun-uploads.json", age: options.strayAge)
         sweep = UploadSweep(staging: staging, store: store, begun: begun, pool: pool)
@@ -151,7 +151,8 @@ public final class Publisher: Sendable {
 
     private func sendable(_ limit: Int) -> [Int64] {
         state.withLock { $0.looks += 1 }
-        return context.staging.sendable(limit: limit).map(\.id)
+        // Those that rest must not hide those behind them.
+        return context.staging.sendable(limit: limit + board.desk { $0.resting }).map(\.id)
     }
 
     private func beginRows(_ group: inout DiscardingTaskGroup, isOnline: Bool) -> Double? {
@@ -176,9 +177,11 @@ public final class Publisher: Sendable {
         guard gathering.begin() else { return nil }
         let writesRows = rows.map { $0 <= 0 } ?? false
         group.addTask { [self] in
-            if writesRows { await gathering.writeAll() } else { await watch.look(writer, context) }
+            let written = writesRows ? await gathering.writeAll() : []
+            if !writesRows { await watch.look(writer, context) }
             gathering.end()
             board.wakeups.raise()
+            await gathering.finish(written, context.bodyCheck)
         }
         return nil
     }

@@ -28,6 +28,8 @@ public struct PublisherOptions: Sendable {
     public var gathering = 0.15
     /// The same while no file is open for writing.
     public var settling = 0.05
+    /// Waits so many seconds, where the time lets others come to their end.
+    var pause: @Sendable (Double) async -> Void = { try? await Task.sleep(for: .seconds($0)) }
 
     /// The defaults.
     public init() {}

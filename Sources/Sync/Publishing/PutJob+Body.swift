@@ -87,8 +87,12 @@ extension PutJob {
         case .ours(let info): return .done(info)
         case .expected(let info), .attempted(let info): return .goOn(ObjectVersion(info))
         case .absent where base?.mayBeGone ?? true: return .goOn(nil)
-        case .absent: throw .conflict(.editedRemoved, found: nil)
-        case .foreign(let info): throw .conflict(base == nil ? .created : .edited, found: info)
+        case .absent:
+            try await giveBack(facts)
+            throw .conflict(.editedRemoved, found: nil)
+        case .foreign(let info):
+            try await giveBack(facts)
+            throw .conflict(base == nil ? .created : .edited, found: info)
         }
     }
 
@@ -119,16 +123,10 @@ extension PutJob {
         let before = try await context.head(name.bodyKey)
         guard before?.etag == base?.etag, (before == nil) == (base == nil) else { return nil }
         let written = try await transfer(examination, .always)
-        try await pause()
+        await context.options.pause(Double.random(in: 0.05...0.25))
         guard let after = try await context.head(name.bodyKey) else { return nil }
         if after.etag == written.etag, after.size == written.size { return written }
         return nil
-    }
-
-    private func pause() async throws(StoreError) {
-        do { try await Task.sleep(for: .milliseconds(Int.random(in: 50...250))) } catch {
-            throw StoreError(.cancelled, key: name.bodyKey, message: "cancelled")
-        }
     }
 
     /// Sends the bytes, as an operation when they are many.

@@ -13,52 +13,76 @@ struct PutJob {
 
     /// The name that the session has in the bucket and is to lose.
     private var oldName: SessionName? {
-        guard let old = change.remoteName, old != change.name else { return nil }
-        return SessionName(fileName: old)
+        guard let old = change.remoteName.flatMap({ SessionName(fileName: $0) }), old != name else { return nil }
+        return old
     }
 
     /// What is expected under the name; nil: nothing.
     var expected: ObjectVersion? {
         // A conflict that was decided for this machine sets what is replaced, whoever had the name before.
-        change.replaces ?? (change.remoteName == change.name ? change.remote : nil)
+        change.replaces ?? (hasOwnName ? change.remote : nil)
     }
 
     /// The session whose object is replaced.
     private var replacedID: Int64? {
-        change.remoteName == change.name ? change.id : change.replacedID
+        hasOwnName ? change.id : change.replacedID
     }
 
+    /// Whether the session has its name in the bucket already.
+    private var hasOwnName: Bool { change.remoteName.map { SessionName(fileName: $0) == name } ?? false }
+
     func run() async throws(PublishStop) {
-        let examination = try examine()
-        // Parts of large contents, which nobody sees, are sent while it is still found out whether they may be.
-        if !isSentInParts || change.conflict != nil { _ = try await examination.facts() }
-        let body = try await sendBody(examination)
-        let facts = try await examination.facts()
-        context.board.note(change.id, .init(generation: change.generation, facts: facts, body: body))
+        let oldRemoval = oldName.map {
+            ObjectRemoval(context: context, name: $0, id: change.id, version: change.remote)
+        }
+        let (body, facts) = try await sendContents()
         let indexETag: String?
+        let index = context.index(name, facts.metadata)
+        let standing: Standing
         var hasIndex = false
+        context.board.touched(change.id, change.generation)
         do throws(PublishStop) {
             FaultPoint.reached("publish.index.before")
             indexETag = try await stopping { () throws(StoreError) in
-                try await context.store.put(
-                    name.indexKey, .bytes(context.index(name, facts.metadata)), .always
-                ).etag
+                try await context.store.put(name.indexKey, .bytes(index), .always).etag
             }
             FaultPoint.reached("publish.index.after")
             hasIndex = true
-            try await writeRow(body, facts)
+            standing = try await writeRow(body, facts)
         } catch {
-            if error.isFinal { await rollBack(body, facts, hasIndex: hasIndex) }
+            if error.isFinal { await rollBack(body, index: hasIndex ? index : nil) }
             throw error
         }
-        if let oldName {
-            try await context.finishing { () throws(PublishStop) in try await removeOld(oldName) }
+        if let found = try await context.giveWay(to: standing, name, index, of: change.id, undoes: false) {
+            context.board.note(change.id, nil)
+            throw conflict(found.object)
+        }
+        if let oldRemoval {
+            try await context.finishing { () throws(PublishStop) in try await removeOld(oldRemoval) }
         }
         try await context.commit(
             Staging.Sent(
                 change: change, object: body, contentMD5: facts.md5, sha256: facts.sha256, metadata: facts.metadata,
                 indexETag: indexETag))
         context.board.note(change.id, nil)
+        context.board.touched(change.id, nil)
+    }
+
+    /// - Parameter found: what stands in place of what was expected, or of what was sent; nil: nothing.
+    func conflict(_ found: ObjectInfo?) -> PublishStop {
+        guard let found else { return .conflict(.editedRemoved, found: nil) }
+        return .conflict(expected == nil ? .created : .edited, found: found)
+    }
+
+    /// The staged file is open no longer than this: thousands of changes may wait for their rows.
+    private func sendContents() async throws(PublishStop) -> (ObjectInfo, StagedFacts) {
+        let examination = try examine()
+        // Parts of large contents, which nobody sees, are sent while it is still found out whether they may be.
+        if !isSentInParts || change.conflict != nil { _ = try await examination.facts() }
+        let body = try await sendBody(examination)
+        let facts = try await examination.facts()
+        context.board.note(change.id, .init(generation: change.generation, facts: facts, body: body))
+        return (body, facts)
     }
 
     /// Whether the body is large enough for an upload in parts.
@@ -69,6 +93,7 @@ struct PutJob {
     private func examine() throws(PublishStop) -> Examination {
         let file: FileDescriptor
         do throws(SystemError) { file = try FileDescriptor.open(content.path) } catch {
+            if error.isShortage { throw .later(StoreError(error, key: name.bodyKey)) }
             throw .failed("the staged file cannot be opened: \(error)")
         }
         if let reached = context.board.reached(change.id, generation: change.generation) {
@@ -87,38 +112,51 @@ struct PutJob {
         }
     }
 
-    private func writeRow(_ body: ObjectInfo, _ facts: StagedFacts) async throws(PublishStop) {
+    private func writeRow(_ body: ObjectInfo, _ facts: StagedFacts) async throws(PublishStop) -> Standing {
         let row = context.row(name.fileName, body, sha256: facts.sha256, metadata: facts.metadata)
         let rows: RowChange = oldName.map { .move(from: $0.fileName, checksum: nil, to: row) } ?? .set(row)
-        try await stopping { () throws(StoreError) in try await context.writeRows([rows], about: body, of: change.id) }
+        return try await stopping { () throws(StoreError) in
+            try await context.writeRows([rows], about: body, of: change.id)
+        }
     }
 
     /// Removes what has the old name. Somebody's edit under it stays, and so does what the store does not let go: it is
     /// another session then.
-    private func removeOld(_ oldName: SessionName) async throws(PublishStop) {
-        let removal = ObjectRemoval(context: context, name: oldName, id: change.id)
+    private func removeOld(_ removal: ObjectRemoval) async throws(PublishStop) {
         do throws(PublishStop) {
             _ = try await removal.run(expected: change.remote, attempted: change.attempted)
         } catch {
             guard case .undone(let reason) = error else { throw error }
-            PublishContext.log.warning("the old name stays", ["name": oldName.fileName, "cause": reason])
+            PublishContext.log.warning("the old name stays", ["name": removal.name.fileName, "cause": reason])
             try await stopping { () throws(StoreError) in
-                guard let info = try await context.head(oldName.bodyKey) else { return }
-                try await SessionRestorer(context: context).restore(oldName, info, id: change.id)
+                _ = try await SessionRestorer(context: context, id: change.id).settle(removal.name)
             }
         }
     }
 
+    /// An earlier try has written its index over that of the body that stands now, which gets its own again.
+    func giveBack(_ facts: StagedFacts) async throws(PublishStop) {
+        guard context.mayHaveBegun(change) else { return }
+        let index = context.index(name, facts.metadata)
+        let restorer = SessionRestorer(context: context, id: change.id)
+        try await stopping { () throws(StoreError) in
+            if try await restorer.holds(name, index) { try await restorer.settle(name, own: [index]) }
+        }
+        context.board.touched(change.id, nil)
+    }
+
     /// Takes back what a part that failed for good leaves behind, as far as it can be.
-    private func rollBack(_ body: ObjectInfo, _ facts: StagedFacts, hasIndex: Bool) async {
+    private func rollBack(_ body: ObjectInfo, index: [UInt8]?) async {
         context.board.note(change.id, nil)
         do throws(StoreError) {
             if expected == nil {
-                if hasIndex { try await context.store.delete(name.indexKey, ifMatch: nil) }
-                try await context.store.delete(name.bodyKey, ifMatch: body.etag)
+                // Not before it is known that nobody has put another body there.
+                _ = try await context.remove(body)
+                guard let index else { return }
+                try await SessionRestorer(context: context, id: change.id).settle(name, own: [index], hasRow: false)
             } else if let expected {
                 let replaced = ReplacedSession(context: context, name: name, id: replacedID, expected: expected)
-                try await replaced.putBack(over: body, hasIndex: hasIndex, hasRow: false, of: change.id)
+                try await replaced.putBack(over: body, hasIndex: index != nil, hasRow: false, of: change.id)
             }
         } catch {
             PublishContext.log.warning("not taken back", ["object": name.bodyKey, "cause": error.description])

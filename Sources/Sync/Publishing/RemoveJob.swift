@@ -11,7 +11,7 @@ struct RemoveJob {
     let name: SessionName
 
     func run() async throws(PublishStop) {
-        let removal = ObjectRemoval(context: context, name: name, id: change.id)
+        let removal = ObjectRemoval(context: context, name: name, id: change.id, version: change.remote)
         let info: ObjectInfo?
         switch try await removal.look(expected: change.remote, attempted: change.attempted) {
         case .absent: info = nil
@@ -21,26 +21,34 @@ struct RemoveJob {
             var sent = Staging.Sent(change: change, object: nil)
             sent.leavesName = true
             return try await context.commit(sent)
-        case .foreign(let found): throw .conflict(.removedEdited, found: found)
+        case .foreign(let found):
+            try await removal.giveBack(change)
+            throw .conflict(.removedEdited, found: found)
         }
         if let conflict = change.conflict, let tag = info?.etag {
             await BucketVersionKeeper(context: context).keep(name, etag: tag, conflict: conflict)
         }
         let before = Before(context, change.id, name, info)
         FaultPoint.reached("publish.remove.before")
-        try await stopping(undoes: true) { () throws(StoreError) in
+        context.board.touched(change.id, change.generation)
+        _ = try await stopping(undoes: true) { () throws(StoreError) in
             try await context.writeRows(
                 [.remove(fileName: name.fileName, checksum: nil)], about: nil, of: change.id)
         }
         FaultPoint.reached("publish.remove.row.after")
+        var sent = Staging.Sent(change: change, object: nil)
         do throws(PublishStop) {
-            let outcome = try await context.finishing { () throws(PublishStop) in try await removal.remove(info) }
-            if case .replaced(let found) = outcome { throw .conflict(.removedEdited, found: found) }
+            switch try await context.finishing({ () throws(PublishStop) in try await removal.remove(info) }) {
+            case .removed: break
+            case .followed: sent.leavesName = true
+            case .replaced(let found): throw .conflict(.removedEdited, found: found)
+            }
         } catch {
             if case .undone = error { await before.putBack() }
             throw error
         }
-        try await context.commit(Staging.Sent(change: change, object: nil))
+        try await context.commit(sent)
+        context.board.touched(change.id, nil)
     }
 }
 
@@ -75,7 +83,7 @@ struct Before {
         self.name = name
         self.id = id
         self.object = object
-        index = context.index(name, facts.metadata)
+        index = context.index(name, facts.metadata, keeping: facts.foreign)
         row = context.row(name.fileName, object, sha256: facts.sha256, metadata: facts.metadata)
     }
 
@@ -84,12 +92,14 @@ struct Before {
         guard let object else { return }
         do throws(StoreError) {
             guard let index, let row else {
-                return try await SessionRestorer(context: context).restore(name, object, id: id)
+                try await SessionRestorer(context: context, id: id).settle(name)
+                return
             }
             do throws(StoreError) {
-                _ = try await context.store.put(name.indexKey, .bytes(index), .ifAbsent)
+                _ = try await context.put(name.indexKey, index, .ifAbsent)
             } catch  where error.kind == .precondition {}
-            try await context.writeRows([.set(row)], about: object, of: id)
+            if try await context.writeRows([.set(row)], about: object, of: id) == .stands { return }
+            try await SessionRestorer(context: context, id: id).settle(name, own: [index])
         } catch {
             PublishContext.log.warning("not put back", ["session": name.fileName, "cause": error.description])
         }

@@ -12,28 +12,41 @@ struct RenameJob {
     let newName: SessionName
 
     func run() async throws(PublishStop) {
-        let removal = ObjectRemoval(context: context, name: oldName, id: change.id)
+        let removal = ObjectRemoval(context: context, name: oldName, id: change.id, version: change.remote)
         let source: ObjectInfo
         switch try await removal.look(expected: change.remote, attempted: change.attempted) {
         case .absent: return try await goOnWithoutSource()
         case .expected(let found), .ours(let found), .attempted(let found): source = found
-        case .foreign(let found): throw .conflict(.renamed, found: found)
+        case .foreign(let found):
+            try await removal.giveBack(change)
+            throw .conflict(.renamed, found: found)
         }
         let facts = try await inquiry.facts(of: source, called: oldName)
         let (target, replaced) = try await copy(source)
         FaultPoint.reached("publish.rename.copy.after")
+        if await !context.conditions.support().ifMatch {
+            // A server that honours no conditions may have copied another version.
+            let now = try await stopping(undoes: true) { () throws(StoreError) in
+                try await context.head(oldName.bodyKey)
+            }
+            if let now, now.etag != source.etag || now.size != source.size {
+                await takeBack(target, facts, replaced, hasIndex: false, hasRow: false)
+                throw .conflict(.renamed, found: now)
+            }
+        }
         let indexETag = try await writeIndexAndRows(target, facts, replaced)
         do throws(PublishStop) {
             _ = try await context.finishing { () throws(PublishStop) in try await removal.remove(source) }
         } catch {
             if case .undone = error {
                 await Before(context, change.id, oldName, source, facts).putBack()
-                await takeBack(target, replaced, hasIndex: true, hasRow: true)
+                await takeBack(target, facts, replaced, hasIndex: true, hasRow: true)
             }
             throw error
         }
         FaultPoint.reached("publish.rename.old.after")
         try await commit(target, facts, indexETag)
+        context.board.touched(change.id, nil)
     }
 
     private var inquiry: SessionInquiry { SessionInquiry(context: context, id: change.id) }
@@ -41,10 +54,13 @@ struct RenameJob {
     private func commit(
         _ target: ObjectInfo, _ facts: SessionFacts, _ indexETag: String?
     ) async throws(PublishStop) {
-        try await context.commit(
-            Staging.Sent(
-                change: change, object: target, contentMD5: target.contentMD5 ?? facts.md5, sha256: facts.sha256,
-                metadata: facts.metadata, indexETag: indexETag))
+        var sent = Staging.Sent(
+            change: change, object: target, contentMD5: target.contentMD5 ?? facts.md5, sha256: facts.sha256,
+            metadata: facts.metadata, indexETag: indexETag)
+        if facts.foreign != MetadataIndex.Foreign() {
+            sent.indexBytes = context.index(newName, facts.metadata, keeping: facts.foreign)
+        }
+        try await context.commit(sent)
     }
 
     /// The old body is gone: by an earlier try of this rename that came so far, or by somebody else.
@@ -59,7 +75,7 @@ struct RenameJob {
         let facts = try await inquiry.facts(ofMoved: target, from: remote, to: newName)
         let indexETag = try await writeIndexAndRows(target, facts, nil)
         _ = try await context.finishing { () throws(PublishStop) in
-            try await ObjectRemoval(context: context, name: oldName, id: change.id).remove(nil)
+            try await ObjectRemoval(context: context, name: oldName, id: change.id, version: nil).remove(nil)
         }
         try await commit(target, facts, indexETag)
     }
@@ -138,43 +154,49 @@ struct RenameJob {
     ) async throws(PublishStop) -> String? {
         var tag: String?
         var hasIndex = false
+        let index = context.index(newName, facts.metadata, keeping: facts.foreign)
+        let standing: Standing
+        context.board.touched(change.id, change.generation)
         do throws(PublishStop) {
             tag = try await stopping(undoes: true) { () throws(StoreError) in
-                try await context.store.put(
-                    newName.indexKey, .bytes(context.index(newName, facts.metadata)), .always
-                ).etag
+                try await context.store.put(newName.indexKey, .bytes(index), .always).etag
             }
             hasIndex = true
             FaultPoint.reached("publish.rename.index.after")
             let row = context.row(newName.fileName, target, sha256: facts.sha256, metadata: facts.metadata)
-            try await stopping(undoes: true) { () throws(StoreError) in
+            standing = try await stopping(undoes: true) { () throws(StoreError) in
                 try await context.writeRows(
                     [.move(from: oldName.fileName, checksum: nil, to: row)], about: target, of: change.id)
             }
             FaultPoint.reached("publish.rename.row.after")
         } catch {
-            if case .undone = error { await takeBack(target, replaced, hasIndex: hasIndex, hasRow: false) }
+            if case .undone = error { await takeBack(target, facts, replaced, hasIndex: hasIndex, hasRow: false) }
             throw error
+        }
+        if let found = try await context.giveWay(to: standing, newName, index, of: change.id, undoes: true) {
+            throw .conflict(.renamed, found: found.object)
         }
         return tag
     }
 
     /// Removes what the job has made under the new name, or puts back what it replaced there.
-    private func takeBack(_ object: ObjectInfo, _ replaced: ReplacedSession?, hasIndex: Bool, hasRow: Bool) async {
+    private func takeBack(
+        _ object: ObjectInfo, _ facts: SessionFacts, _ replaced: ReplacedSession?, hasIndex: Bool, hasRow: Bool
+    ) async {
         do throws(StoreError) {
             if let replaced {
                 return try await replaced.putBack(over: object, hasIndex: hasIndex, hasRow: hasRow, of: change.id)
             }
             // What another try has replaced is not known any more.
             guard change.replaces == nil else {
-                return try await SessionRestorer(context: context).restore(newName, object, id: change.id)
+                try await SessionRestorer(context: context, id: change.id).settle(newName)
+                return
             }
-            if hasIndex { try await context.store.delete(newName.indexKey, ifMatch: nil) }
-            if hasRow {
-                try await context.writeRows(
-                    [.remove(fileName: newName.fileName, checksum: nil)], about: nil, of: change.id)
-            }
-            try await context.store.delete(newName.bodyKey, ifMatch: object.etag)
+            // Not before it is known that nobody has put another body there.
+            _ = try await context.remove(object)
+            guard hasIndex || hasRow else { return }
+            let index = context.index(newName, facts.metadata, keeping: facts.foreign)
+            try await SessionRestorer(context: context, id: change.id).settle(newName, own: [index], hasRow: hasRow)
         } catch {
             PublishContext.log.warning("not taken back", ["object": newName.bodyKey, "cause": error.description])
         }

@@ -49,7 +49,9 @@ struct RowWorkshop: Sendable {
             func look(_ row: OverallRow) {
                 let name = Array(row.fileName.utf8)
                 guard let rows = wanted[name] else { return }
-                let left = rows.filter { Self.isOther(row.checksum, $0.checksum) }
+                let left = rows.filter { mine in
+                    mine.checksum.map { row.checksum?.contradicts($0) ?? false } ?? false
+                }
                 wanted[name] = left.isEmpty ? nil : left
             }
             let reader = OverallReader()
@@ -65,13 +67,6 @@ struct RowWorkshop: Sendable {
             return rows.filter { row in
                 wanted[Array(row.fileName.utf8)]?.contains { $0.checksum == row.checksum } ?? false
             }
-        }
-    }
-
-    private static func isOther(_ one: ObjectChecksum?, _ other: ObjectChecksum?) -> Bool {
-        switch (one, other) {
-        case (.etag(let a), .etag(let b)), (.sha256(let a), .sha256(let b)): a != b
-        default: false
         }
     }
 

@@ -11,6 +11,8 @@ struct SessionFacts: Sendable {
     /// Lower-case hex.
     var sha256: String?
     var metadata: SessionMetadata
+    /// What other clients have written into its index beside that.
+    var foreign = MetadataIndex.Foreign()
 }
 
 /// Finds out what belongs to the very object that is in the bucket. The catalog may know its tag already and still hold
@@ -28,7 +30,8 @@ struct SessionInquiry {
             var metadata = found.index.metadata
             metadata.fileSize = object.size
             return SessionFacts(
-                md5: object.contentMD5 ?? entry?.contentMD5, sha256: entry?.sha256, metadata: metadata)
+                md5: object.contentMD5 ?? entry?.contentMD5, sha256: entry?.sha256, metadata: metadata,
+                foreign: MetadataIndex.Foreign(found.bytes))
         }
         if let known = known(object, entry) { return known }
         return try await read(object, name)
@@ -59,11 +62,13 @@ struct SessionInquiry {
         return SessionFacts(md5: object.contentMD5 ?? entry.contentMD5, sha256: sha256, metadata: metadata)
     }
 
-    private func index(_ name: SessionName) async throws(PublishStop) -> (info: ObjectInfo, index: MetadataIndex)? {
+    private func index(
+        _ name: SessionName
+    ) async throws(PublishStop) -> (info: ObjectInfo, index: MetadataIndex, bytes: [UInt8])? {
         try await stopping(undoes: true) { () throws(StoreError) in
             do throws(StoreError) {
                 let (info, bytes) = try await context.store.bytes(name.indexKey, limit: 1 << 20)
-                return (try? MetadataIndex.decode(bytes)).map { (info, $0) }
+                return (try? MetadataIndex.decode(bytes)).map { (info, $0, bytes) }
             } catch  where error.kind == .notFound || error.kind == .permanent { return nil }
         }
     }
@@ -144,9 +149,10 @@ struct ReplacedSession: Sendable {
             let file = try? context.cache?.cachedBody(id: id)
         else {
             PublishContext.log.warning("the session that was replaced is not at hand", ["session": name.fileName])
-            return try await SessionRestorer(context: context).restore(name, object, id: change)
+            try await SessionRestorer(context: context, id: change).settle(name)
+            return
         }
-        let body = try await context.store.put(
+        let body = try await context.put(
             name.bodyKey, .file(file, length: entry.size), object.etag.map { .ifMatch($0) } ?? .always)
         if hasIndex, let bytes = (try? context.catalog.indexBytes(id: id)) ?? nil {
             _ = try await context.store.put(name.indexKey, .bytes(bytes), .always)
@@ -154,6 +160,7 @@ struct ReplacedSession: Sendable {
         guard hasRow else { return }
         let metadata = (try? context.catalog.metadata(id: id)) ?? nil
         let row = context.row(name.fileName, body, sha256: entry.sha256, metadata: metadata)
-        try await context.writeRows([.set(row)], about: body, of: change)
+        if try await context.writeRows([.set(row)], about: body, of: change) == .stands { return }
+        try await SessionRestorer(context: context, id: change).settle(name)
     }
 }

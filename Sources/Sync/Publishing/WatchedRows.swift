@@ -13,7 +13,8 @@ final class WatchedRows: Sendable {
         var written: Timestamp
     }
     private struct State {
-        var items: [String: Item] = [:]
+        /// By the names' bytes: texts that only look alike are different names.
+        var items: [[UInt8]: Item] = [:]
         /// Whether the overall file has changed since the last look.
         var isDue = false
         /// Whether the catalog has learnt of other versions since.
@@ -23,6 +24,8 @@ final class WatchedRows: Sendable {
 
     /// Seconds for which a row is watched.
     static let validity = 1800.0
+    /// Rows that are watched at most, those that were written last.
+    static let most = 10_000
     /// Seconds to the next look after one that failed.
     private static let pause = 5.0
 
@@ -37,7 +40,7 @@ final class WatchedRows: Sendable {
             for entry in document["rows"]?.array ?? [] {
                 guard let time = entry["written"]?.integer, let row = entry["row"].flatMap({ OverallRow(json: $0) })
                 else { continue }
-                held.items[row.fileName] = Item(
+                held.items[Array(row.fileName.utf8)] = Item(
                     row: row, etag: entry["etag"]?.string, written: Timestamp(nanoseconds: time))
             }
             // Somebody may have overwritten it while nobody looked.
@@ -48,10 +51,11 @@ final class WatchedRows: Sendable {
 
     /// Rows were written.
     /// - Parameter tags: of the objects that the rows tell of, by file name.
-    func record(_ changes: [RowChange], tags: [String: String] = [:], now: Timestamp) {
+    func record(_ changes: [RowChange], tags: [[UInt8]: String] = [:], now: Timestamp) {
         let items = state.withLock { state in
             for row in changes.compactMap(\.row) {
-                state.items[row.fileName] = Item(row: row, etag: tags[row.fileName], written: now)
+                let name = Array(row.fileName.utf8)
+                state.items[name] = Item(row: row, etag: tags[name], written: now)
             }
             Self.dropOld(&state, now)
             return Array(state.items.values)
@@ -59,10 +63,16 @@ final class WatchedRows: Sendable {
         save(items)
     }
 
+    /// Whether the row of a version was written here lately.
+    func has(_ fileName: String, etag: String?) -> Bool {
+        guard let etag else { return false }
+        return state.withLock { $0.items[Array(fileName.utf8)]?.etag == etag }
+    }
+
     /// Rows are to go.
     func forget(_ changes: [RowChange]) {
         state.withLock { state in
-            for fileName in changes.compactMap(\.removedName) { state.items[fileName] = nil }
+            for fileName in changes.compactMap(\.removedName) { state.items[Array(fileName.utf8)] = nil }
         }
     }
 
@@ -95,7 +105,7 @@ final class WatchedRows: Sendable {
         if items.isEmpty { return }
         do throws(StoreError) {
             var overtaken = items.filter { isReplaced($0, context) }
-            if isFileDue { overtaken += try await restoreRows(of: items, writer, context.store) }
+            if isFileDue { overtaken += try await restoreRows(of: items, writer, context.bodyCheck) }
             if !overtaken.isEmpty { try await repair(overtaken, writer, context) }
         } catch {
             let now = Timestamp.monotonic
@@ -109,19 +119,22 @@ final class WatchedRows: Sendable {
     /// Writes rows again that are lost.
     /// - Returns: those that were replaced, or whose body is gone.
     private func restoreRows(
-        of items: [Item], _ writer: RowWriter, _ store: any ObjectStore
+        of items: [Item], _ writer: RowWriter, _ check: BodyCheck
     ) async throws(StoreError) -> [Item] {
-        var lost: [RowChange] = []
-        var others: [Item] = []
-        for row in try await writer.missing(of: items.map(\.row)) {
-            if try await stands(row, store) { lost.append(.set(row)) } else { others += items.filter { $0.row == row } }
-        }
+        let missing = try await writer.missing(of: items.map(\.row))
+        let (lost, others) = try await standing(missing, check)
         if !lost.isEmpty {
             PublishContext.log.info("lost rows are written again", ["rows": "\(lost.count)"])
-            try await writer.apply(lost)
+            try await writer.apply(lost.map { .set($0) })
             FaultPoint.reached("publish.rows.again")
+            // One that somebody was just removing has to go again.
+            let gone = try await standing(lost, check).others
+            if !gone.isEmpty {
+                try await writer.apply(gone.map { .remove(fileName: $0.fileName, checksum: $0.checksum) })
+                for row in gone { drop(row) }
+            }
         }
-        return others
+        return items.filter { others.contains($0.row) }
     }
 
     /// Whether the catalog knows another version than the one that the row was written for.
@@ -158,25 +171,34 @@ final class WatchedRows: Sendable {
         record(rows.map { .set($0) }, tags: tags, now: .now)
     }
 
-    /// Whether the bucket still holds the body that the row tells of.
-    private func stands(_ row: OverallRow, _ store: any ObjectStore) async throws(StoreError) -> Bool {
-        guard let name = SessionName(fileName: row.fileName) else { return false }
-        do throws(StoreError) {
-            let info = try await store.head(name.bodyKey)
-            let known = state.withLock { $0.items[row.fileName]?.etag }
-            if let known, let tag = info.etag, tag != known { return false }
-            return info.size == row.fileSize
-        } catch  where error.kind == .notFound { return false }
+    /// Tells rows whose bodies the bucket still holds from others.
+    private func standing(
+        _ rows: [OverallRow], _ check: BodyCheck
+    ) async throws(StoreError) -> (standing: [OverallRow], others: [OverallRow]) {
+        let known = state.withLock { state in rows.map { state.items[Array($0.fileName.utf8)]?.etag } }
+        let objects = zip(rows, known).map { row, etag in
+            ObjectInfo(key: SessionName.bodyPrefix + row.fileName, size: row.fileSize ?? 0, etag: etag)
+        }
+        var (standing, others): ([OverallRow], [OverallRow]) = ([], [])
+        for (row, found) in zip(rows, await check.look(at: objects)) {
+            if try found.get() == .stands { standing.append(row) } else { others.append(row) }
+        }
+        return (standing, others)
     }
 
     private func drop(_ row: OverallRow) {
         state.withLock { state in
-            if state.items[row.fileName]?.row == row { state.items[row.fileName] = nil }
+            let name = Array(row.fileName.utf8)
+            if state.items[name]?.row == row { state.items[name] = nil }
         }
     }
 
     private static func dropOld(_ state: inout State, _ now: Timestamp) {
         state.items = state.items.filter { now.seconds(since: $0.value.written) < validity }
+        // Not with every row that comes: sorting takes its time.
+        guard state.items.count > most + most / 4 else { return }
+        let kept = state.items.sorted { $0.value.written > $1.value.written }.prefix(most)
+        state.items = Dictionary(uniqueKeysWithValues: kept.map { ($0.key, $0.value) })
     }
 
     private func save(_ items: [Item]) {

@@ -1,0 +1,91 @@
+internal import ObjectStore
+internal import Platform
+internal import SessionFormat
+
+/// Makes index and row of a name tell of the body that stands under it, whoever put it there.
+struct SessionRestorer {
+    let context: PublishContext
+    /// Of the job.
+    let id: Int64
+
+    /// How often the body may be another one meanwhile.
+    private static let mostTries = 6
+
+    /// Looks at the body, writes what belongs to it, and looks again.
+    /// - Parameters:
+    ///   - own: bytes of indexes that this machine has written for other bodies. Any other index that is there belongs
+    ///     to the body, for every client writes it after the body.
+    ///   - hasRow: whether the row is looked after, too.
+    /// - Returns: what stands under the name; nil: nothing, and neither index nor row.
+    @discardableResult
+    func settle(
+        _ name: SessionName, own: [[UInt8]] = [], hasRow: Bool = true
+    ) async throws(StoreError) -> ObjectInfo? {
+        var own = own
+        for _ in 0..<Self.mostTries {
+            guard let info = try await context.head(name.bodyKey) else {
+                try await context.store.delete(name.indexKey, ifMatch: nil)
+                if hasRow {
+                    _ = try await context.writeRows(
+                        [.remove(fileName: name.fileName, checksum: nil)], about: nil, of: id)
+                }
+                if try await context.head(name.bodyKey) == nil { return nil }
+                continue
+            }
+            if try await describe(name, info, &own, hasRow: hasRow) { return info }
+        }
+        throw StoreError(.temporary, key: name.bodyKey, message: "the object changes all the time")
+    }
+
+    /// Reads a body and writes index and row for it.
+    /// - Returns: false when another one has taken its place meanwhile.
+    private func describe(
+        _ name: SessionName, _ info: ObjectInfo, _ own: inout [[UInt8]], hasRow: Bool
+    ) async throws(StoreError) -> Bool {
+        let sink = HashingSink(skimming: context.options.key)
+        do throws(StoreError) {
+            _ = try await context.store.get(name.bodyKey, ReadOptions(ifMatch: info.etag), into: sink)
+        } catch  where error.kind == .precondition || error.kind == .notFound { return false }
+        let digests = sink.finish()
+        guard digests.info?.etag == info.etag else { return false }
+        let metadata = sink.metadata(name) ?? SessionMetadata(basicFactsOf: name, size: info.size)
+        let index = context.index(name, metadata)
+        try await writeIndex(name, index, own)
+        own.append(index)
+        guard hasRow else { return try await context.head(name.bodyKey)?.etag == info.etag }
+        var object = info
+        object.contentMD5 = info.contentMD5 ?? digests.md5
+        let row = context.row(name.fileName, object, sha256: digests.sha256, metadata: metadata)
+        return try await context.writeRows([.set(row)], about: object, of: id) == .stands
+    }
+
+    private func writeIndex(_ name: SessionName, _ bytes: [UInt8], _ own: [[UInt8]]) async throws(StoreError) {
+        do throws(StoreError) {
+            guard let (info, found) = try await index(name) else {
+                return _ = try await context.put(name.indexKey, bytes, .ifAbsent)
+            }
+            guard found != bytes, own.contains(found) else { return }
+            _ = try await context.put(name.indexKey, bytes, info.etag.map { .ifMatch($0) } ?? .always)
+        } catch  where error.kind == .precondition {
+            // Somebody writes one at this moment, who looks at the body afterwards.
+        }
+    }
+
+    private func index(_ name: SessionName) async throws(StoreError) -> (info: ObjectInfo, bytes: [UInt8])? {
+        do throws(StoreError) {
+            return try await context.store.bytes(name.indexKey, limit: 1 << 20)
+        } catch {
+            switch error.kind {
+            case .notFound: return nil
+            // Larger than any index: none of ours.
+            case .permanent: return (ObjectInfo(key: name.indexKey, size: 0), [])
+            default: throw error
+            }
+        }
+    }
+
+    /// Whether the index that stands under a name is this one.
+    func holds(_ name: SessionName, _ bytes: [UInt8]) async throws(StoreError) -> Bool {
+        try await index(name)?.bytes == bytes
+    }
+}
