@@ -59,7 +59,8 @@ public struct ContentDigests: Sendable, Equatable {
         self.sha256 = sha256
     }
 
-    private static let pieceSize = 1 << 20
+    /// Small enough for the heap: larger blocks are mapped and given back each time (``Memory``).
+    private static let pieceSize = 128 << 10
 
     /// Reads a body once and takes its digests, giving way to other tasks after every piece.
     /// - Parameters:

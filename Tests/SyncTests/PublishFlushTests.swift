@@ -141,6 +141,7 @@ import Testing
         let rig = try PublishRig(conditions: nil)
         let running = Task { await rig.publisher.run() }
         let local = try rig.staging.create("x.part")
+        local.close()
         let open = try await withCheckedContinuation { done in
             rig.staging.openForWriting(id: local.id, truncating: true) { done.resume(returning: $0) }
         }.get()
@@ -149,7 +150,8 @@ import Testing
         let file = try rig.staging.create(fileName(1))
         try await eventually { rig.publisher.status.conditions == .all }
         #expect(rig.bucket.keys.isEmpty)
-        for file in [local, open, file] { file.close() }
+        open.close()
+        file.close()
         running.cancel()
         await running.value
     }

@@ -15,7 +15,8 @@ struct StagedFacts: Sendable {
 
     var fingerprint: ContentFingerprint { ContentFingerprint(size: size, md5: md5) }
 
-    private static let chunk = 1 << 20
+    /// Small enough for the heap: larger blocks are mapped and given back each time (``Memory``).
+    private static let chunk = 128 << 10
 
     /// Reads a file from its beginning to its end. Waits for the disk.
     static func examine(
