@@ -150,18 +150,21 @@ final class WatchedRows: Sendable {
         _ items: [Item], _ writer: RowWriter, _ context: PublishContext
     ) async throws(StoreError) {
         // What this machine is about to send gets its index and row by that.
-        let pending = Set(context.staging.changes().flatMap { [$0.name, $0.remoteName].compactMap { $0 } })
-        var done: Set<String> = []
-        var tags: [String: String] = [:]
+        let pending = Set(
+            context.staging.changes().flatMap { [$0.name, $0.remoteName].compactMap { $0.map { Array($0.utf8) } } })
+        var done: Set<[UInt8]> = []
+        var tags: [[UInt8]: String] = [:]
         var rows: [OverallRow] = []
-        for item in items where !pending.contains(item.row.fileName) && done.insert(item.row.fileName).inserted {
-            guard let name = SessionName(fileName: item.row.fileName) else { continue }
+        for item in items {
+            let key = Array(item.row.fileName.utf8)
+            guard !pending.contains(key), done.insert(key).inserted, let name = SessionName(fileName: item.row.fileName)
+            else { continue }
             switch try await OvertakenSession(context: context, name: name, etag: item.etag).repairIndex() {
             case .own: break
             case .gone: drop(item.row)
             case .replaced(let row, let tag):
                 rows.append(row)
-                tags[row.fileName] = tag
+                tags[Array(row.fileName.utf8)] = tag
             }
         }
         if rows.isEmpty { return }
