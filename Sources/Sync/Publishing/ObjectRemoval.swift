@@ -83,10 +83,17 @@ struct ObjectRemoval {
         }
     }
 
-    /// An earlier try of the job has taken index or row away, and what stands now is not to be removed: it gets them
-    /// back.
+    /// An earlier try of the job may have taken index and row away, and what stands now is not to be removed: it gets
+    /// them back.
     func giveBack(_ change: PendingChange) async throws(PublishStop) {
         guard context.mayHaveBegun(change) else { return }
+        if context.board.touched(change.id) != change.generation {
+            // In an earlier process, if at all. The body is not read for nothing.
+            let index = try await stopping(undoes: true) { () throws(StoreError) in
+                try await context.head(name.indexKey)
+            }
+            if index != nil { return }
+        }
         _ = try await settle()
         context.board.touched(change.id, nil)
     }
