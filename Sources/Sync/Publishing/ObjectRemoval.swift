@@ -53,18 +53,18 @@ struct ObjectRemoval {
 
     /// Removes this version; nil: the body is gone already.
     func remove(_ info: ObjectInfo?) async throws(PublishStop) -> Outcome {
-        try await stopping(undoes: true) { () throws(StoreError) in
-            try await context.store.delete(name.indexKey, ifMatch: nil)
-        }
-        FaultPoint.reached("publish.remove.index.after")
         let isGone = try await stopping(undoes: true) { () throws(StoreError) in
-            guard let info else { return try await context.head(name.bodyKey) == nil }
-            return try await context.remove(info)
+            try await context.finishing { () throws(StoreError) in
+                try await context.store.delete(name.indexKey, ifMatch: nil)
+                FaultPoint.reached("publish.remove.index.after")
+                guard let info else { return try await context.head(name.bodyKey) == nil }
+                return try await context.remove(info)
+            }
         }
         FaultPoint.reached("publish.remove.body.after")
         if !isGone { return try await settle().map { .replaced($0) } ?? .removed }
         guard let info, mayBeFollowed(info) else { return .removed }
-        return try await settle() == nil ? .removed : .followed
+        return try await settle(isGone: true) == nil ? .removed : .followed
     }
 
     /// Whether somebody may still be on his way with an index and a row: who has put the session there, or put another
@@ -77,9 +77,9 @@ struct ObjectRemoval {
     }
 
     /// - Returns: what has the name now.
-    private func settle() async throws(PublishStop) -> ObjectInfo? {
+    private func settle(isGone: Bool = false) async throws(PublishStop) -> ObjectInfo? {
         try await stopping(undoes: true) { () throws(StoreError) in
-            try await SessionRestorer(context: context, id: id).settle(name)
+            try await SessionRestorer(context: context, id: id).settle(name, isGone: isGone)
         }
     }
 
