@@ -45,6 +45,31 @@ import Testing
         #expect(desk.failures(1) == 1)
     }
 
+    @Test(arguments: [StoreError.Kind.throttled, .noContainer])
+    func whatRefusesEverybodyStopsEverybody(kind: StoreError.Kind) {
+        var desk = PublishDesk(parallel: 4)
+        desk.pause(1, after: StoreError(kind, message: "", retryAfter: 20), now: start, random: 0)
+        desk.pause(2, after: StoreError(kind, message: ""), now: start, random: 0.5)
+        #expect(desk.room(after(19)) == 0)
+        #expect(desk.room(after(21)) == 4)
+        // Longer each time, but for what was under way together.
+        var now = after(21)
+        var rests: [Double] = []
+        for _ in 0..<9 {
+            for id in 1...16 { desk.pause(Int64(id), after: StoreError(kind, message: ""), now: now, random: 0.99) }
+            var rest = 0.0
+            while desk.room(now.later(by: rest)) == 0 { rest += 0.1 }
+            rests.append(rest)
+            now = now.later(by: rest)
+        }
+        #expect(rests == rests.sorted())
+        #expect(rests[0] < 1.1)
+        #expect(50...60 ~= rests[8])
+        desk.settle(1)
+        desk.pause(1, after: StoreError(kind, message: ""), now: now, random: 0.99)
+        #expect(desk.room(now.later(by: 0.6)) == 4)
+    }
+
     @Test func whoWaitsForRowsMakesRoom() {
         var desk = PublishDesk(parallel: 2)
         desk.begin(1)

@@ -23,6 +23,7 @@ final class MeddledStore: ObjectStore {
     private let honours: Bool
     private let isContentMD5: Bool
     private let hooks = Guarded<[Hook]>([])
+    private let refusal = Guarded<StoreError?>(nil)
 
     /// - Parameters:
     ///   - honours: whether conditions count.
@@ -36,6 +37,13 @@ final class MeddledStore: ObjectStore {
     /// Does something once, right before or after the next request of this kind.
     func once(_ verb: StoreVerb, _ key: String, before: Bool = true, _ action: @escaping @Sendable () -> Void) {
         hooks.withLock { $0.append(Hook(verb: verb, key: key, comesBefore: before, action: action)) }
+    }
+
+    /// From now on, writes and removals under a condition fail.
+    func refuseConditions(with error: StoreError) { refusal.withLock { $0 = error } }
+
+    private func refuse(_ isConditional: Bool) throws(StoreError) {
+        if isConditional, let error = refusal.withLock({ $0 }) { throw error }
     }
 
     private func run(_ verb: StoreVerb, _ key: String, before: Bool) {
@@ -73,12 +81,14 @@ final class MeddledStore: ObjectStore {
     func put(_ key: String, _ body: ObjectBody, _ condition: WriteCondition) async throws(StoreError) -> ObjectInfo {
         run(.put, key, before: true)
         defer { run(.put, key, before: false) }
+        try refuse(condition != .always)
         return told(try await store.put(key, body, honours ? condition : .always))
     }
 
     func delete(_ key: String, ifMatch: String?) async throws(StoreError) {
         run(.delete, key, before: true)
         defer { run(.delete, key, before: false) }
+        try refuse(ifMatch != nil)
         try await store.delete(key, ifMatch: honours ? ifMatch : nil)
     }
 

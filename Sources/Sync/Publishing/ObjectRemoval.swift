@@ -53,18 +53,18 @@ struct ObjectRemoval {
 
     /// Removes this version; nil: the body is gone already.
     func remove(_ info: ObjectInfo?) async throws(PublishStop) -> Outcome {
-        try await stopping(undoes: true) { () throws(StoreError) in
-            try await context.store.delete(name.indexKey, ifMatch: nil)
-        }
-        FaultPoint.reached("publish.remove.index.after")
         let isGone = try await stopping(undoes: true) { () throws(StoreError) in
-            guard let info else { return try await context.head(name.bodyKey) == nil }
-            return try await context.remove(info)
+            try await context.finishing { () throws(StoreError) in
+                try await context.store.delete(name.indexKey, ifMatch: nil)
+                FaultPoint.reached("publish.remove.index.after")
+                guard let info else { return try await context.head(name.bodyKey) == nil }
+                return try await context.remove(info)
+            }
         }
         FaultPoint.reached("publish.remove.body.after")
         if !isGone { return try await settle().map { .replaced($0) } ?? .removed }
         guard let info, await mayBeFollowed(info) else { return .removed }
-        return try await settle() == nil ? .removed : .followed
+        return try await settle(isGone: true) == nil ? .removed : .followed
     }
 
     /// Whether somebody may still be on his way with an index and a row: who has put the session there, or put another
@@ -77,16 +77,23 @@ struct ObjectRemoval {
     }
 
     /// - Returns: what has the name now.
-    private func settle() async throws(PublishStop) -> ObjectInfo? {
+    private func settle(isGone: Bool = false) async throws(PublishStop) -> ObjectInfo? {
         try await stopping(undoes: true) { () throws(StoreError) in
-            try await SessionRestorer(context: context, id: id).settle(name)
+            try await SessionRestorer(context: context, id: id).settle(name, isGone: isGone)
         }
     }
 
-    /// An earlier try of the job has taken index or row away, and what stands now is not to be removed: it gets them
-    /// back.
+    /// An earlier try of the job may have taken index and row away, and what stands now is not to be removed: it gets
+    /// them back.
     func giveBack(_ change: PendingChange) async throws(PublishStop) {
         guard context.mayHaveBegun(change) else { return }
+        if context.board.touched(change.id) != change.generation {
+            // In an earlier process, if at all. The body is not read for nothing.
+            let index = try await stopping(undoes: true) { () throws(StoreError) in
+                try await context.head(name.indexKey)
+            }
+            if index != nil { return }
+        }
         _ = try await settle()
         context.board.touched(change.id, nil)
     }

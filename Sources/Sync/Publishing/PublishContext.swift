@@ -200,10 +200,11 @@ struct PublishContext: Sendable {
         ).encode(keeping: foreign)
     }
 
-    /// Runs the last part of a job, of which no more than the uploads' number go on at the same time.
+    /// Makes the requests of the last part of a job, of which no more than the uploads' number go on at the same time.
+    /// It must not wait for rows: thousands of changes do so together.
     func finishing<Value: Sendable>(
-        _ work: () async throws(PublishStop) -> Value
-    ) async throws(PublishStop) -> Value {
+        _ work: () async throws(StoreError) -> Value
+    ) async throws(StoreError) -> Value {
         await slots.acquire()
         defer { slots.release() }
         return try await work()

@@ -31,6 +31,8 @@ struct PublishDesk {
     private var stages: [Int64: Stage] = [:]
     private var pauses: [Int64: Pause] = [:]
     private var restsUntil: Timestamp?
+    /// How often in a row the store refused everybody, not one change: too many requests, or no bucket.
+    private var refusals = 0
     /// Changes whose objects are being sent.
     private(set) var preparing = 0
     /// How many were ever begun.
@@ -83,7 +85,10 @@ struct PublishDesk {
     }
 
     /// The change was sent, or failed for good.
-    mutating func settle(_ id: Int64) { pauses[id] = nil }
+    mutating func settle(_ id: Int64) {
+        pauses[id] = nil
+        refusals = 0
+    }
 
     /// The change failed for a reason that passes: it rests, longer each time.
     /// - Parameter random: from 0 up to but not including 1.
@@ -91,15 +96,28 @@ struct PublishDesk {
         var pause = pauses[id] ?? Pause(until: now, reason: "")
         pause.failures += 1
         pause.reason = error.description
-        var ceiling = Self.firstPause
-        for _ in 1..<pause.failures where ceiling < Self.longestPause { ceiling *= 2 }
-        ceiling = min(ceiling, hurries > 0 ? Self.longestPauseInHurry : Self.longestPause)
         // Not quite nothing, so that a store that fails at once is not asked in a tight loop.
-        let wait = max(error.retryAfter ?? 0, 0.02, ceiling * random)
-        pause.until = now.later(by: wait)
+        pause.until = now.later(by: max(error.retryAfter ?? 0, 0.02, ceiling(pause.failures) * random))
         pauses[id] = pause
-        if error.kind == .unauthenticated { restsUntil = now.later(by: Self.credentialsPause) }
+        switch error.kind {
+        case .unauthenticated: rest(until: now.later(by: Self.credentialsPause))
+        case .throttled, .noContainer:
+            // What was under way at the same time is refused for the same reason.
+            if restsUntil.map({ $0 <= now }) ?? true { refusals += 1 }
+            rest(until: now.later(by: max(error.retryAfter ?? 0, ceiling(refusals) * random)))
+        default: break
+        }
     }
+
+    /// The longest rest after so many failures in a row.
+    private func ceiling(_ failures: Int) -> Double {
+        var ceiling = Self.firstPause
+        for _ in 1..<max(1, failures) where ceiling < Self.longestPause { ceiling *= 2 }
+        return min(ceiling, hurries > 0 ? Self.longestPauseInHurry : Self.longestPause)
+    }
+
+    /// No change begins before that.
+    private mutating func rest(until time: Timestamp) { restsUntil = max(restsUntil ?? time, time) }
 
     /// The store is there again, or somebody asked: nothing rests. Failures stay counted.
     mutating func wake(_ now: Timestamp) {

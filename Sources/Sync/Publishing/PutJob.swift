@@ -57,9 +57,7 @@ struct PutJob {
             context.board.note(change.id, nil)
             throw conflict(found.object)
         }
-        if let oldRemoval {
-            try await context.finishing { () throws(PublishStop) in try await removeOld(oldRemoval) }
-        }
+        if let oldRemoval { try await removeOld(oldRemoval) }
         try await context.commit(
             Staging.Sent(
                 change: change, object: body, contentMD5: facts.md5, sha256: facts.sha256, metadata: facts.metadata,

@@ -38,7 +38,7 @@ struct RemoveJob {
         FaultPoint.reached("publish.remove.row.after")
         var sent = Staging.Sent(change: change, object: nil)
         do throws(PublishStop) {
-            switch try await context.finishing({ () throws(PublishStop) in try await removal.remove(info) }) {
+            switch try await removal.remove(info) {
             case .removed: break
             case .followed: sent.leavesName = true
             case .replaced(let found): throw .conflict(.removedEdited, found: found)

@@ -36,7 +36,7 @@ struct RenameJob {
         }
         let indexETag = try await writeIndexAndRows(target, facts, replaced)
         do throws(PublishStop) {
-            _ = try await context.finishing { () throws(PublishStop) in try await removal.remove(source) }
+            _ = try await removal.remove(source)
         } catch {
             if case .undone = error {
                 await Before(context, change.id, oldName, source, facts).putBack()
@@ -74,9 +74,7 @@ struct RenameJob {
         else { throw .conflict(.renamed, found: nil) }
         let facts = try await inquiry.facts(ofMoved: target, from: remote, to: newName)
         let indexETag = try await writeIndexAndRows(target, facts, nil)
-        _ = try await context.finishing { () throws(PublishStop) in
-            try await ObjectRemoval(context: context, name: oldName, id: change.id, version: nil).remove(nil)
-        }
+        _ = try await ObjectRemoval(context: context, name: oldName, id: change.id, version: nil).remove(nil)
         try await commit(target, facts, indexETag)
     }
 

@@ -16,25 +16,35 @@ struct SessionRestorer {
     ///   - own: bytes of indexes that this machine has written for other bodies. Any other index that is there belongs
     ///     to the body, for every client writes it after the body.
     ///   - hasRow: whether the row is looked after, too.
+    ///   - isGone: the body has just been removed.
     /// - Returns: what stands under the name; nil: nothing, and neither index nor row.
     @discardableResult
     func settle(
-        _ name: SessionName, own: [[UInt8]] = [], hasRow: Bool = true
+        _ name: SessionName, own: [[UInt8]] = [], hasRow: Bool = true, isGone: Bool = false
     ) async throws(StoreError) -> ObjectInfo? {
         var own = own
+        var found = isGone ? nil : try await look(name)
         for _ in 0..<Self.mostTries {
-            guard let info = try await context.head(name.bodyKey) else {
-                try await context.store.delete(name.indexKey, ifMatch: nil)
+            if let info = found {
+                if try await describe(name, info, &own, hasRow: hasRow) { return info }
+                found = try await look(name)
+            } else {
+                try await context.finishing { () throws(StoreError) in
+                    try await context.store.delete(name.indexKey, ifMatch: nil)
+                }
                 if hasRow {
                     _ = try await context.writeRows(
                         [.remove(fileName: name.fileName, checksum: nil)], about: nil, of: id)
                 }
-                if try await context.head(name.bodyKey) == nil { return nil }
-                continue
+                found = try await look(name)
+                if found == nil { return nil }
             }
-            if try await describe(name, info, &own, hasRow: hasRow) { return info }
         }
         throw StoreError(.temporary, key: name.bodyKey, message: "the object changes all the time")
+    }
+
+    private func look(_ name: SessionName) async throws(StoreError) -> ObjectInfo? {
+        try await context.finishing { () throws(StoreError) in try await context.head(name.bodyKey) }
     }
 
     /// Reads a body and writes index and row for it.
@@ -44,7 +54,9 @@ struct SessionRestorer {
     ) async throws(StoreError) -> Bool {
         let sink = HashingSink(skimming: context.options.key)
         do throws(StoreError) {
-            _ = try await context.store.get(name.bodyKey, ReadOptions(ifMatch: info.etag), into: sink)
+            try await context.finishing { () throws(StoreError) in
+                _ = try await context.store.get(name.bodyKey, ReadOptions(ifMatch: info.etag), into: sink)
+            }
         } catch  where error.kind == .precondition || error.kind == .notFound { return false }
         let digests = sink.finish()
         guard digests.info?.etag == info.etag else { return false }
@@ -52,7 +64,7 @@ struct SessionRestorer {
         let index = context.index(name, metadata)
         try await writeIndex(name, index, own)
         own.append(index)
-        guard hasRow else { return try await context.head(name.bodyKey)?.etag == info.etag }
+        guard hasRow else { return try await look(name)?.etag == info.etag }
         var object = info
         object.contentMD5 = info.contentMD5 ?? digests.md5
         let row = context.row(name.fileName, object, sha256: digests.sha256, metadata: metadata)
