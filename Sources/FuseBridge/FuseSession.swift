@@ -130,6 +130,14 @@ public final class FuseSession: @unchecked Sendable {
         notices.async { [self] in invalidate(stale) }
     }
 
+    /// The kernel asks for a node's attributes again before it uses them. Other than ``invalidate(_:)`` it waits for
+    /// nothing, and may be called from any thread.
+    func forgetAttributes(_ node: fuse_ino_t) {
+        guard enter() else { return }
+        defer { leave() }
+        fuse_lowlevel_notify_inval_inode(session, node, -1, 0)
+    }
+
     /// Tells the kernel what it may no longer believe. Must not be called from a request's own thread.
     public func invalidate(_ stale: [Invalidation]) {
         guard enter() else { return }

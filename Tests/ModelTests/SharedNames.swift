@@ -63,8 +63,8 @@ final class SharedNames: Reference {
             try player.machine.save(name + "~", version(step))
             _ = try player.rename(name + "~", name, allowing: [])
         case .edit:
-            // Bytes that were replaced meanwhile cannot be fetched any more.
-            let allowed = [ENOENT, ESTALE] + (player.isOffline ? [ENETUNREACH] : [])
+            // Bytes that were replaced meanwhile cannot be fetched any more, or their row is still the replaced one's.
+            let allowed = [ENOENT, ESTALE, EBADMSG] + (player.isOffline ? [ENETUNREACH] : [])
             _ = try player.edit(name, version(step), allowing: allowed)
         case .remove: _ = try player.unless([ENOENT]) { try player.machine.delete(name) }
         case .rename where step.numbers[1] != step.numbers[0]:

@@ -49,6 +49,31 @@ import Testing
         #expect(fixture.bucket("x.fastshot")?.bytes == [1, 2])
     }
 
+    /// A program opens the file at the moment when what it saved before has arrived: whichever comes first, the next
+    /// version goes out from what the bucket holds.
+    @Test func aFileIsOpenedWhileItArrives() async throws {
+        let fixture = try StagingFixture()
+        let staging = fixture.staging
+        let id = try fixture.save("x.fastshot", bytes)
+        var publisher = ModelPublisher(fixture: fixture)
+        for round in 0..<150 {
+            let change = try fixture.begin(id)
+            try publisher.perform(change)
+            let sent = fixture.sent(change)
+            let end = Task.detached {
+                if round % 3 == 0 { await Task.yield() }
+                try staging.sent([sent])
+            }
+            let file = try await fixture.edit(id, truncating: round % 2 == 0)
+            try await end.value
+            try file.write([UInt8(round), 1, 2].span.bytes, at: 0)
+            try file.flush()
+            file.close()
+            let rest = try require_(staging.change(id: id))
+            try #require(rest.remote?.etag == fixture.bucket("x.fastshot")?.etag, "round \(round)")
+        }
+    }
+
     @Test func contentsThatMayHaveArrivedAreKnownAgain() async throws {
         let fixture = try StagingFixture()
         let id = try fixture.save("x.fastshot", bytes)
