@@ -75,7 +75,7 @@ import Testing
     ) throws {
         let result = Shell.run(
             try TestPython.interpreter(), [TestPython.package + "/Tests/Clients/mc_driver.py", left, right] + actions,
-            environment: world.environment, seconds: 150, location)
+            environment: world.environment.merging(["TMPDIR": world.root]) { $1 }, seconds: 150, location)
         #expect(result.status == 0, "\(actions): \(result.output)\(result.errors)", sourceLocation: location)
     }
 
