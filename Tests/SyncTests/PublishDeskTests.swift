@@ -52,6 +52,9 @@ import Testing
         desk.pause(2, after: StoreError(kind, message: ""), now: start, random: 0.5)
         #expect(desk.room(after(19)) == 0)
         #expect(desk.room(after(21)) == 4)
+        // Another change, that has not failed, begins then, however long those rest that have.
+        desk.pause(3, after: StoreError(.temporary, message: "", retryAfter: 50), now: start, random: 0)
+        #expect(desk.nextEnd(start) == 20)
         // Longer each time, but for what was under way together.
         var now = after(21)
         var rests: [Double] = []

@@ -34,6 +34,17 @@ import Testing
         #expect(rig.disorder == [])
     }
 
+    /// Where removals know no conditions, each is looked at once more, and the rows of all together.
+    @Test func manyRemovalsWithoutConditionsAreLookedAtTogether() async throws {
+        let rig = try PublishRig(honours: false, conditions: ConditionSupport.none) { $0.pause = { _ in } }
+        try await rig.published(0..<60)
+        for number in 0..<50 { _ = try rig.staging.remove(fileName(number)) }
+        #expect(await rig.flush() == [])
+        #expect(rig.rows.count == 10)
+        #expect(rig.store.requests.count { $0.verb == .get && $0.key == "overall_meta.json" } <= 12)
+        #expect(rig.disorder == [])
+    }
+
     @Test func whatSomebodyRemovedFirstIsNoConflict() async throws {
         let rig = try PublishRig()
         try await rig.published(1..<3)

@@ -139,9 +139,10 @@ struct PublishDesk {
 
     /// Seconds until the next change may be tried again; nil when none rests.
     func nextEnd(_ now: Timestamp) -> Double? {
+        // Those that do not rest by themselves begin as soon as all may.
+        if let restsUntil, restsUntil > now { return restsUntil.seconds(since: now) }
         let next = pauses.filter { stages[$0.key] == nil && $0.value.until > now }.map(\.value.until).min()
-        guard let restsUntil, restsUntil > now else { return next.map { $0.seconds(since: now) } }
-        return max(restsUntil, next ?? restsUntil).seconds(since: now)
+        return next.map { $0.seconds(since: now) }
     }
 }
 
