@@ -182,11 +182,15 @@ final class SessionFile: OpenFile {
 
     /// Runs a change of the draft. A draft that was handed over for sending meanwhile is opened again, which may wait;
     /// see ``needsReopening``.
+    /// - Parameter reopened: called then, before the change.
     func change(
-        _ staging: Staging, _ body: (StagedFile) throws(StagingError) -> Void
+        _ staging: Staging, reopened: () -> Void = {}, _ body: (StagedFile) throws(StagingError) -> Void
     ) throws(FileSystemError) {
         while true {
-            if needsReopening { try reopen(staging) }
+            if needsReopening {
+                try reopen(staging)
+                reopened()
+            }
             // Under the lock, so that no write is under way when the draft is handed over.
             let isDone = try state.withLock { state throws(FileSystemError) in
                 if state.isHandedOver { return false }
@@ -212,15 +216,31 @@ final class SessionFile: OpenFile {
         }
         done.wait()
         guard let result = opened.withLock({ $0 }) else { throw FileSystemError(.inputOutput) }
-        let draft = try changing { () throws(StagingError) in try result.get() }
-        let isUsed = state.withLock { state in
-            guard state.isHandedOver, !state.isClosed else { return false }
-            state.source = .local(draft)
-            state.isWriter = true
-            state.isHandedOver = false
-            return true
+        let draft = try changing { () throws(StagingError) -> StagedFile in
+            do throws(StagingError) { return try result.get() } catch {
+                // It was removed since, and who has it open goes on with what he has.
+                guard error.kind == .notFound, let accepted = acceptedContents else { throw error }
+                return try staging.openNameless(id: id, copying: accepted)
+            }
         }
-        if !isUsed { draft.close() }
+        let old: Source? = state.withLock { state in
+            guard state.isHandedOver, !state.isClosed else { return nil }
+            defer {
+                state.source = .local(draft)
+                state.isWriter = true
+                state.isHandedOver = false
+            }
+            return state.source
+        }
+        guard let old else { return draft.close() }
+        SessionFile.release(old)
+    }
+
+    private var acceptedContents: FileDescriptor? {
+        switch state.withLock({ $0.source }) {
+        case .body(let body): body.complete
+        case .local(let file): file.descriptor
+        }
     }
 
     /// Makes what was written durable.

@@ -125,11 +125,23 @@ extension FileTree {
             switch result {
             case .failure(let error): reply(.failure(FileSystemError(error)))
             case .success(let draft):
-                pages.forget(inode.row)
-                for file in openSessions where file.id == inode.row { file.followLocal(staging) }
+                followDraft(inode.row, staging)
                 reply(.success(SessionFile(local: draft)))
             }
         }
+    }
+
+    /// Whoever has a session open reads the draft that is made of it.
+    private func followDraft(_ id: Int64, _ staging: Staging) {
+        pages.forget(id)
+        for file in openSessions where file.id == id { file.followLocal(staging) }
+    }
+
+    /// Changes an open file, which may have been handed over for sending meanwhile.
+    private func alter(
+        _ file: SessionFile, _ staging: Staging, _ body: (StagedFile) throws(StagingError) -> Void
+    ) throws(FileSystemError) {
+        try file.change(staging, reopened: { followDraft(file.id, staging) }, body)
     }
 
     /// Waits for a reply, on a thread that may wait.
@@ -176,7 +188,7 @@ extension FileTree {
         var isWhereExpected = true
         // A span cannot be captured; its memory outlives the call.
         try bytes.withUnsafeBytes { buffer throws(FileSystemError) in
-            try file.change(staging) { draft throws(StagingError) in
+            try alter(file, staging) { draft throws(StagingError) in
                 let end = appending ? draft.size : offset
                 isWhereExpected = end == offset
                 try draft.write(RawSpan(_unsafeBytes: buffer), at: end)
@@ -190,7 +202,7 @@ extension FileTree {
         _ handle: UInt64, _ range: Range<UInt64>, keepingSize: Bool
     ) throws(FileSystemError) {
         let (file, staging) = try session(handle)
-        try file.change(staging) { draft throws(StagingError) in
+        try alter(file, staging) { draft throws(StagingError) in
             try draft.allocate(range, keepingSize: keepingSize)
         }
     }
@@ -206,6 +218,7 @@ extension FileTree {
         try file.flush()
         // A shell closes a copy of the descriptor before the program that it starts has written anything.
         guard sources.awaitCloud != nil, file.isWritable, file.size > 0 else { return .done }
+        guard let written = staging.change(id: file.id)?.name, Staging.isPublished(written) else { return .done }
         // Sent is only what nobody writes to, and another program may still have it open: then its close waits.
         file.handOver()
         guard let change = staging.change(id: file.id), Staging.isPublished(change.subject) else { return .done }
@@ -244,7 +257,7 @@ extension FileTree {
                 return reply(.success(try attributes(inode)))
             }
             if let handle, let (file, _) = try? session(handle), file.isWritable {
-                try file.change(staging) { draft throws(StagingError) in try draft.truncate(to: size) }
+                try alter(file, staging) { draft throws(StagingError) in try draft.truncate(to: size) }
                 try setModified(inode, change.modified, staging)
                 return reply(.success(try attributes(inode)))
             }
@@ -254,7 +267,7 @@ extension FileTree {
                         Result { () throws(FileSystemError) in
                             defer { file.close() }
                             guard proceeds() else { throw FileSystemError(.interrupted) }
-                            try file.change(staging) { draft throws(StagingError) in try draft.truncate(to: size) }
+                            try alter(file, staging) { draft throws(StagingError) in try draft.truncate(to: size) }
                             try setModified(inode, change.modified, staging)
                             try file.flush()
                             return try attributes(inode)

@@ -291,7 +291,7 @@ def main():
         exerciser = Exerciser(int(seed), directory, commands)
         try:
             exerciser.run(int(steps))
-        except (Mismatch, OSError) as problem:
+        except (Mismatch, OSError, ValueError) as problem:
             told = exerciser.steps[-60:]
             sys.exit(f"seed {seed}, step {len(exerciser.steps)}: {problem!r}\n  " + "\n  ".join(told))
 

@@ -335,15 +335,42 @@ private func write(_ world: WritableWorld, _ handle: UInt64, _ text: String, at 
         #expect(try world.tree.flush(made.opened.handle) == .awaitsCloud(id))
         #expect(world.staging.change(id: id)?.state == .ready)
         #expect(world.tree.needsReopening(made.opened.handle))
+        let reader = try world.tree.open(made.attributes.inode)
         try write(world, made.opened.handle, "two", at: 3)
         #expect(!world.tree.needsReopening(made.opened.handle))
+        #expect(try await world.read(reader.handle) == Array("onetwo".utf8))
+        world.tree.close(reader.handle)
         #expect(try world.tree.flush(made.opened.handle) == .awaitsCloud(id))
         world.tree.close(made.opened.handle)
         #expect(try await world.contents("20261130101010_new.fastshot") == Array("onetwo".utf8))
         // What is never sent is not waited for.
         let local = try world.tree.create("x.part", in: sessions, exclusive: true, truncating: false)
+        try write(world, local.opened.handle, "local", at: 0)
         #expect(try world.tree.flush(local.opened.handle) == .done)
+        #expect(!world.tree.needsReopening(local.opened.handle))
         world.tree.close(local.opened.handle)
+    }
+
+    /// Nor is what has lost its name since; who has it open goes on with it, and changes nothing that was accepted.
+    @Test func whatWasHandedOverAndRemovedCanBeUsedToItsEnd() async throws {
+        let world = try await WritableWorld(awaitCloud: { _ in nil })
+        let name = "20261130101010_new.fastshot"
+        let made = try world.tree.create(name, in: sessions, exclusive: true, truncating: false)
+        try write(world, made.opened.handle, "one", at: 0)
+        #expect(try world.tree.flush(made.opened.handle) == .awaitsCloud(made.attributes.inode.row))
+        let accepted = try FileDescriptor.open(
+            try #require(world.staging.change(id: made.attributes.inode.row)?.content?.path))
+        let reader = try world.tree.open(made.attributes.inode)
+        _ = try world.tree.remove(name, in: sessions)
+        try write(world, made.opened.handle, "two", at: 3)
+        #expect(try await world.read(made.opened.handle) == Array("onetwo".utf8))
+        #expect(try await world.read(reader.handle) == Array("onetwo".utf8))
+        #expect(try accepted.read(at: 0, count: 100) == Array("one".utf8))
+        #expect(try world.tree.flush(made.opened.handle) == .done)
+        world.tree.close(made.opened.handle)
+        world.tree.close(reader.handle)
+        #expect(try world.names(sessions).sorted() == [login, page])
+        #expect(try Files.names(in: world.directory + "/state/staging").isEmpty)
     }
 
     @Test func theEndOfAMountClosesWhatIsOpen() async throws {

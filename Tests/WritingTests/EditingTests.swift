@@ -20,10 +20,12 @@ import Testing
 
     /// Holds the mount and the bucket to the same contents, and the bucket to its rules.
     private func expect(
-        _ world: Machine, _ seeds: [Int: Int], _ location: SourceLocation = #_sourceLocation
+        _ world: Machine, _ seeds: [Int: Int], bodies more: [String: [UInt8]] = [:],
+        _ location: SourceLocation = #_sourceLocation
     ) throws {
         let expected = Dictionary(
-            uniqueKeysWithValues: seeds.map { (TestSession.fileName($0.key), TestSession.bytes($0.value)) })
+            uniqueKeysWithValues: seeds.map { (TestSession.fileName($0.key), TestSession.bytes($0.value)) }
+        ).merging(more) { $1 }
         #expect(try world.sessions() == expected.keys.sorted(), sourceLocation: location)
         for (name, bytes) in expected { #expect(world.holds(name, bytes), "\(name)", sourceLocation: location) }
         try world.drain(location)
@@ -168,6 +170,29 @@ import Testing
             try renamed.write(TestSession.bytes(6), at: 0)
             try renamed.close()
             try expect(world, [1: 1, 2: 2, 3: 3, 7: 6])
+        }
+    }
+
+    /// Downloads and editors rename before they close: what is still written to is not sent, whatever it is called.
+    @Test func renamedWhileItIsWritten() throws {
+        try withSessions { world in
+            let body = TestSession.bytes(5, size: 50_000)
+            for (number, old) in ["5.part", name(0), name(8)].enumerated() {
+                let new = name(10 + number)
+                let writer = try OpenedFile(world.body(old), O_RDWR | O_CREAT)
+                try writer.truncate(0)
+                try writer.write(Array(body[..<20_000]), at: 0)
+                try writer.synchronize()
+                try world.rename(old, to: new)
+                // Time to be sent in.
+                #expect(world.flush(["--timeout", "3"]).status == 3)
+                #expect(world.state(new) == "writing")
+                try writer.write(Array(body[20_000...]), at: 20_000)
+                #expect(try !world.bucket.names().contains(new))
+                try writer.close()
+                #expect(world.holds(new, body))
+            }
+            try expect(world, [1: 1, 2: 2, 3: 3], bodies: [name(10): body, name(11): body, name(12): body])
         }
     }
 

@@ -72,6 +72,8 @@ import Testing
                 try proxy.clearFaults()
                 try proxy.cutConnections()
                 #expect(world.holds(TestSession.fileName(1), TestSession.bytes(1, size: 1 << 20)))
+                // The kernel may have had the pages: the download goes on, and is kept.
+                try world.eventually("the body is kept") { world.state(TestSession.fileName(1)) == "cached" }
                 try world.tell("cache", "clear")
                 try world.eventually("the body is gone") { world.state(TestSession.fileName(1)) == "remote" }
             }

@@ -319,6 +319,8 @@ extension PendingTable {
         row.change.multipart = nil
         if row.change.state != .conflict { row.change.batch = row.change.batch ?? batch }
         row.change.state = row.change.name == nil && row.change.state == .conflict ? .ready : row.change.state
-        row.change.state = restingState(row.change)
+        // A program goes on writing into contents that are open, whatever they are called: they are not sent yet.
+        let isOpen = row.change.state == .open && row.change.name != nil && row.change.content != nil
+        if !isOpen { row.change.state = restingState(row.change) }
     }
 }
