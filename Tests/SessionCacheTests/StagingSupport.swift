@@ -13,6 +13,8 @@ final class StagingFixture {
     private(set) var staging: Staging
     private(set) var directory: String
     let deltas = Guarded<[CatalogDelta]>([])
+    /// The overall file.
+    let rows = Guarded<[String: OverallRow]>([:])
     private var kills = 0
 
     /// - Parameter state: the state directory; nil for one that goes with the fixture.
@@ -135,80 +137,5 @@ final class StagingFixture {
             try publisher.perform(change)
             try staging.sent([sent(change)])
         }
-    }
-}
-
-/// What went wrong with a change although nobody else writes.
-struct FalseConflict: Error, CustomStringConvertible {
-    var description: String
-}
-
-/// Does to the bucket what a change says, with the conditions that keep other writers' work.
-struct ModelPublisher {
-    let fixture: StagingFixture
-    private static let tags = Guarded<Int>(0)
-
-    private func put(_ name: String, _ bytes: [UInt8]) {
-        let tag = ModelPublisher.tags.withLock { tag in
-            tag += 1
-            return "t\(tag)"
-        }
-        fixture.base.store.set(SessionCache.keyPrefix + name, bytes, etag: tag)
-    }
-
-    private func remove(_ name: String) { fixture.base.store.remove(SessionCache.keyPrefix + name) }
-
-    private func isOurs(_ object: ScriptedStore.Object, _ change: PendingChange, _ own: [UInt8]?) -> Bool {
-        let mark = ContentFingerprint(size: UInt64(object.bytes.count), md5: MD5.hex(object.bytes))
-        return object.bytes == own || change.attempted.contains(mark)
-    }
-
-    /// - Parameter stopping: as if the connection went after so many steps; nil does all.
-    mutating func perform(_ change: PendingChange, stopping: Int? = nil) throws {
-        var left = stopping ?? Int.max
-        func isOver() -> Bool {
-            left -= 1
-            return left < 0
-        }
-        if isOver() { return }
-        guard let name = change.name else { return try take(change, change.remoteName ?? "", nil) }
-        let isRename = change.remoteName.map { $0 != name } ?? false
-        var own: [UInt8]?
-        if let content = change.content { own = try Files.read(content.path) }
-        let there = fixture.bucket(name)
-        let expected = isRename || change.remoteName == nil ? change.replaces : change.remote
-        if isRename, own == nil {
-            let source = fixture.bucket(change.remoteName ?? "")
-            guard let source else {
-                guard there != nil else { throw FalseConflict(description: "nothing to rename: \(change)") }
-                return
-            }
-            if let remote = change.remote, remote.etag != source.etag {
-                throw FalseConflict(description: "the source is another: \(change)")
-            }
-            own = source.bytes
-        }
-        if let there {
-            guard expected?.etag == there.etag || isOurs(there, change, own) else {
-                throw FalseConflict(description: "\(name) is taken: \(change)")
-            }
-        } else if let expected, !expected.mayBeGone {
-            throw FalseConflict(description: "\(name) is gone: \(change)")
-        }
-        if let own { put(name, own) }
-        if isOver() { return }
-        if isRename { try take(change, change.remoteName ?? "", own) }
-    }
-
-    private func take(_ change: PendingChange, _ name: String, _ own: [UInt8]?) throws {
-        guard let there = fixture.bucket(name) else { return }
-        if let remote = change.remote {
-            guard remote.etag == there.etag || isOurs(there, change, own) else {
-                throw FalseConflict(description: "\(name) is another: \(change)")
-            }
-        } else if !isOurs(there, change, own) {
-            return
-        }
-        remove(name)
     }
 }

@@ -181,18 +181,91 @@ import Testing
         #expect(try fixture.names() == ["x.fastshot"])
     }
 
-    @Test func namesThatWouldTradePlacesAreRefused() async throws {
+    /// By way of a published name, and of one that is never sent; all renames are still pending.
+    @Test(arguments: ["t.fastshot", "t.part"]) func namesAreExchanged(between: String) async throws {
+        let fixture = try StagingFixture()
+        let id = try await fixture.base.add("x.fastshot", bytes)
+        try await fixture.base.add("y.fastshot", [1])
+        _ = try await fixture.base.cache.open(id).everything()
+        await fixture.base.cache.drain()
+        _ = try fixture.staging.rename("x.fastshot", to: between, replacing: false)
+        _ = try fixture.staging.rename("y.fastshot", to: "x.fastshot", replacing: false)
+        _ = try fixture.staging.rename(between, to: "y.fastshot", replacing: false)
+        try fixture.kill()
+        #expect(try fixture.names() == ["x.fastshot", "y.fastshot"])
+        try fixture.sendAll()
+        #expect(fixture.staging.changes().isEmpty)
+        #expect(fixture.bucket("x.fastshot")?.bytes == [1] && fixture.bucket("y.fastshot")?.bytes == bytes)
+        #expect(fixture.bucket(between) == nil)
+    }
+
+    @Test func editedFilesExchangeTheirNames() async throws {
+        let fixture = try StagingFixture()
+        for name in ["x.fastshot", "y.fastshot"] {
+            try await fixture.base.add(name, bytes)
+            try await fixture.overwrite(name, Array(name.utf8))
+        }
+        _ = try fixture.staging.rename("x.fastshot", to: "t.fastshot", replacing: false)
+        _ = try fixture.staging.rename("y.fastshot", to: "x.fastshot", replacing: false)
+        _ = try fixture.staging.rename("t.fastshot", to: "y.fastshot", replacing: false)
+        try fixture.sendAll()
+        #expect(fixture.bucket("x.fastshot")?.bytes == Array("y.fastshot".utf8))
+        #expect(fixture.bucket("y.fastshot")?.bytes == Array("x.fastshot".utf8))
+        #expect(fixture.bucket("t.fastshot") == nil && fixture.staging.changes().isEmpty)
+    }
+
+    /// The name between is needed still by the first exchange.
+    @Test func aSecondExchangeWaitsForTheFirst() async throws {
         let fixture = try StagingFixture()
         try await fixture.base.add("x.fastshot", bytes)
         try await fixture.base.add("y.fastshot", [1])
+        let exchange = [("x", "t"), ("y", "x"), ("t", "y")]
+        for (old, new) in exchange {
+            _ = try fixture.staging.rename(old + ".fastshot", to: new + ".fastshot", replacing: false)
+        }
         _ = try fixture.staging.rename("x.fastshot", to: "t.fastshot", replacing: false)
         _ = try fixture.staging.rename("y.fastshot", to: "x.fastshot", replacing: false)
         #expect { try fixture.staging.rename("t.fastshot", to: "y.fastshot", replacing: false) } throws: {
             ($0 as? StagingError)?.kind == .busy
         }
-        #expect(fixture.staging.sendable(limit: 9).map(\.name) == ["t.fastshot"])
         try fixture.sendAll()
-        #expect(fixture.bucket("x.fastshot")?.bytes == [1] && fixture.bucket("t.fastshot")?.bytes == bytes)
+        _ = try fixture.staging.rename("t.fastshot", to: "y.fastshot", replacing: false)
+        try fixture.sendAll()
+        #expect(fixture.bucket("x.fastshot")?.bytes == bytes && fixture.bucket("y.fastshot")?.bytes == [1])
+    }
+
+    /// A program goes on writing into it.
+    @Test func aFileThatIsOpenIsNotSentUnderItsNewName() throws {
+        let fixture = try StagingFixture()
+        let file = try fixture.staging.create("x.part")
+        try file.write(bytes.span.bytes, at: 0)
+        try file.flush()
+        _ = try fixture.staging.rename("x.part", to: "x.fastshot", replacing: false)
+        #expect(fixture.staging.sendable(limit: 9).isEmpty && fixture.staging.counts.pending == 1)
+        try file.write([UInt8]([7]).span.bytes, at: 5000)
+        file.close()
+        try fixture.sendAll()
+        #expect(fixture.bucket("x.fastshot")?.bytes == bytes + [7])
+    }
+
+    /// What an upload from here has made of a session is no other writer's version to who opened it meanwhile.
+    @Test func anUploadMayEndWhileItsFileIsBeingOpened() async throws {
+        let fixture = try StagingFixture()
+        let id = try fixture.save("x.fastshot", bytes)
+        for round in 0..<60 {
+            let change = try fixture.begin(id)
+            var publisher = ModelPublisher(fixture: fixture)
+            try publisher.perform(change)
+            let sent = fixture.sent(change)
+            let staging = fixture.staging
+            async let ended: Void = Task.detached { try staging.sent([sent]) }.value
+            let file = try await fixture.edit(id, truncating: true)
+            try await ended
+            try file.write([UInt8(round)].span.bytes, at: 0)
+            try file.flush()
+            file.close()
+            #expect(fixture.staging.change(id: id)?.remote?.etag == fixture.bucket("x.fastshot")?.etag)
+        }
     }
 
     @Test func aTakenNameIsKeptUnlessItMayBeReplaced() throws {

@@ -15,6 +15,7 @@ extension PendingTable {
         if runs[change.id]?.generation == change.generation { setRun(change.id, nil) }
         if var row = rows[change.id], row.unfinished?.generation == change.generation {
             row.unfinished = nil
+            failIfStuck(&row)
             put(row)
         }
     }

@@ -103,6 +103,7 @@ extension PendingTable {
         if isLocal, row.change.remoteName != nil, row.unfinished != nil || isRename(row.change) && mayBeInBucket(row) {
             throw .refused(StagingError(.busy, "\(row.change.subject) is being renamed in the bucket"))
         }
+        if !isLocal { try comeBy(&row, to: name, reserve: reserve) }
         try leave(&row, reserve: reserve)
         if isLocal {
             if row.change.content == nil { row.change.content = content }
@@ -111,14 +112,34 @@ extension PendingTable {
         row.change.name = nil
         if row.change.state == .conflict { row.change.state = .ready }
         put(row)
-        if wouldWaitForItself(id, taking: name) {
-            throw .refused(StagingError(.busy, "\(name) is still to be renamed in the bucket"))
-        }
         noteGone(try take(name, for: &row, target: target))
         try finish(row, at: now)
     }
 
     // MARK: Parts
+
+    /// Makes that names can be exchanged, of which each row would have to leave its own for another one first. Contents
+    /// that are here need no object of the bucket; others go by the name that they were given in between.
+    private mutating func comeBy(
+        _ row: inout Row, to name: String, reserve: Reserve
+    ) throws(TableError) {
+        keepUnfinished(&row)
+        guard waitsForItself(row, taking: name) else { return }
+        if row.unfinished == nil, runs[row.change.id] == nil {
+            if row.change.content != nil {
+                let attempted = row.change.attempted
+                try partFromRemote(&row, reserve: reserve)
+                // Some may have been sent under the name that it has.
+                row.change.attempted = attempted
+            } else if isRename(row.change), let between = row.change.name, holder(ofRemote: between) == nil,
+                holder(ofUnfinished: between) == nil
+            {
+                row.unfinished = row.change
+            }
+        }
+        guard waitsForItself(row, taking: name) else { return }
+        throw .refused(StagingError(.busy, "\(name) is still to be renamed in the bucket"))
+    }
 
     /// A row for a session that has none, changing nothing.
     private func fresh(_ remote: Remote) -> Row {
@@ -133,9 +154,15 @@ extension PendingTable {
         return !name.hasSameBytes(as: remoteName)
     }
 
-    /// A rename that may have begun is finished before what is wanted now.
+    /// A rename that may have begun is finished before what is wanted now. It accounts for what it replaces.
     private func keepUnfinished(_ row: inout Row) {
         guard row.unfinished == nil else { return }
+        defer {
+            if let unfinished = row.unfinished, unfinished.name.hasSameBytes(as: row.change.name) {
+                row.change.replaces = nil
+                row.change.replacedID = nil
+            }
+        }
         if let run = runs[row.change.id] {
             guard isRename(run) else { return }
             row.unfinished = run
@@ -233,14 +260,11 @@ extension PendingTable {
             if mayBeInBucket(other) { row.change.replaces?.mayBeGone = true }
             row.change.replacedID = other.change.id
             row.change.attempted += other.change.attempted
-            // What is not known for sure to be there stays so.
-            if other.change.remote == nil { row.maybeSent = true }
             drop(other.change.id)
             gone.append(other.change.id)
         } else if row.change.remoteName.hasSameBytes(as: name), row.change.remote == nil, row.unfinished == nil {
             // It comes back to a name under which it may have arrived. A rename that is finished first needs it there.
             row.change.remoteName = nil
-            row.maybeSent = true
         }
         if !isPublished {
             row.change.replaces = nil
@@ -250,32 +274,27 @@ extension PendingTable {
         return gone
     }
 
-    /// A file loses its name to another one.
+    /// A file loses its name to another one, which accounts from now on for what the loser was to replace there.
     private mutating func displace(_ loser: Row, from name: String, for row: inout Row) throws(TableError) -> [Int64] {
         var loser = loser
         if let content = loser.change.content { try attempt(content, in: &loser) }
+        keepUnfinished(&loser)
         let change = loser.change
-        let keepsRemote = change.remoteName.map { !$0.hasSameBytes(as: name) } ?? false
+        let isHome = change.remoteName.hasSameBytes(as: name)
+        // Its object under another name still has to go, and what was begun has to be finished first.
+        let stays = change.remoteName != nil && !isHome || loser.unfinished != nil
+        // A half-done rename takes its object away from here, or brings it: the winner waits for it then.
+        let isAccountedFor = stays && (isHome || loser.unfinished?.name.hasSameBytes(as: name) ?? false)
         if Staging.isPublished(name) {
-            if change.remoteName.hasSameBytes(as: name) {
-                row.change.replaces = change.remote
-                row.change.replacedID = change.id
-            } else {
-                row.change.replaces = change.replaces
-                row.change.replacedID = change.replacedID
+            if !isAccountedFor {
+                row.change.replaces = isHome ? change.remote : change.replaces
+                row.change.replacedID = isHome ? change.id : change.replacedID
             }
             row.change.attempted += change.attempted.filter { !row.change.attempted.contains($0) }
         }
-        guard keepsRemote || loser.unfinished != nil else {
+        guard stays else {
             drop(change.id)
             return [change.id] + loser.shadows
-        }
-        // Its object under another name still has to go.
-        keepUnfinished(&loser)
-        if loser.unfinished != nil {
-            // When its rename is finished, the object under the name is its own.
-            row.change.replaces = nil
-            row.change.replacedID = nil
         }
         loser.change.name = nil
         loser.change.content = nil

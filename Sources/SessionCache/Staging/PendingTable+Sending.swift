@@ -61,24 +61,27 @@ extension PendingTable {
             }
             row.unfinished = nil
             row.maybeSent = false
+            guard answers(row.change, for: change) else {
+                putOrDrop(row)
+                if let name = change.name, let version { try assign(name, version, id: change.id, reserve: reserve) }
+                return false
+            }
             // What was tried under another name that is wanted now may be there still.
             if row.change.name == nil || row.change.name.hasSameBytes(as: change.name) { row.change.attempted = [] }
             row.change.remoteName = nil
             row.change.remote = nil
-            if let name = change.name, let version {
-                if row.change.name.map(Staging.isPublished) ?? true {
-                    try join(&row, to: name, version)
-                    return false
-                }
-                put(row)
-                try assign(name, version, id: change.id, reserve: reserve)
-            } else {
-                putOrDrop(row)
-            }
+            if let name = change.name, let version { try join(&row, to: name, version) } else { putOrDrop(row) }
         } else if let name = change.name, let version {
             try assign(name, version, id: change.id, reserve: reserve)
         }
         return false
+    }
+
+    /// Whether the object that a change was about is that of the row still: it may have been parted from it meanwhile,
+    /// and even answer for another one.
+    private func answers(_ current: PendingChange, for change: PendingChange) -> Bool {
+        guard let home = current.remoteName else { return current.name.hasSameBytes(as: change.name) }
+        return change.name.hasSameBytes(as: home) || change.remoteName.hasSameBytes(as: home)
     }
 
     /// A row whose wanted state is another by now learns what the bucket holds.
@@ -96,6 +99,7 @@ extension PendingTable {
             let isGoing = row.change.name == nil && claimant.isDurable
             claimant.change.replaces = isGoing ? version : nil
             claimant.change.replacedID = isGoing ? row.change.id : nil
+            if !isGoing { dropShadows(of: &claimant) }
             put(claimant)
             if isGoing {
                 drop(row.change.id)
@@ -114,6 +118,10 @@ extension PendingTable {
         if var other = holder(ofRemote: name) {
             other.change.remote = version
             put(other)
+        } else if var other = holder(ofUnfinished: name) {
+            other.unfinished?.replaces = version
+            other.unfinished?.replacedID = id
+            put(other)
         } else if var claimant = holder(of: name), claimant.isDurable {
             claimant.change.replaces = version
             claimant.change.replacedID = id
@@ -122,10 +130,17 @@ extension PendingTable {
             if var claimant = holder(of: name) {
                 claimant.change.replaces = nil
                 claimant.change.replacedID = nil
+                dropShadows(of: &claimant)
                 put(claimant)
             }
             put(removal(id: try reserved(reserve), of: name, version, attempted: []))
         }
+    }
+
+    /// A row of the journal accounts for the name now, and not those any more that its claimant stands for.
+    private mutating func dropShadows(of claimant: inout Row) {
+        noteGone(claimant.shadows)
+        claimant.shadows = []
     }
 
     /// The bucket holds nothing of ours under a name any more.
@@ -135,6 +150,11 @@ extension PendingTable {
             claimant.change.replaces = nil
             claimant.change.replacedID = nil
             put(claimant)
+        }
+        if var other = holder(ofUnfinished: name), other.unfinished?.replaces != nil {
+            other.unfinished?.replaces = nil
+            other.unfinished?.replacedID = nil
+            put(other)
         }
         if var other = holder(ofRemote: name), other.change.id != id {
             other.change.remoteName = nil
@@ -217,6 +237,7 @@ extension PendingTable {
     private mutating func giveUpUnfinished(_ row: inout Row, _ change: PendingChange) throws(TableError) {
         guard row.unfinished?.generation == change.generation else { return }
         row.unfinished = nil
+        failIfStuck(&row)
         putOrDrop(row)
         guard let name = change.name, let replaced = change.replaces, let id = change.replacedID else { return }
         if var claimant = holder(of: name) {
@@ -226,6 +247,13 @@ extension PendingTable {
         } else if rows[id] == nil {
             put(removal(id: id, of: name, replaced, attempted: []))
         }
+    }
+
+    /// Names were to be exchanged by way of one that the bucket does not grant: another name has to be found.
+    func failIfStuck(_ row: inout Row) {
+        guard let name = row.change.name, waitsForItself(row, taking: name) else { return }
+        row.change.state = .failed
+        row.change.reason = "its name and that of another file cannot be exchanged"
     }
 
     // MARK: The user

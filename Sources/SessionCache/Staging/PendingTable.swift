@@ -10,9 +10,16 @@ enum TableError: Error {
 
 /// All pending changes, and the rules by which they change. No clock, disk or network: contents and ids are handed in.
 ///
-/// Every name in the bucket has at most one row that accounts for it (``holder(ofRemote:)``), and every wanted name one
-/// row that claims it. What is in the catalog under either is not shown. A row may have to wait for another one that
-/// still has to leave the name that it wants; the order is acyclic.
+/// For whatever the bucket holds, or may hold, under a name exactly one answers:
+/// - a row whose object it is (``holder(ofRemote:)``): it moves, replaces or removes it;
+/// - else a row with a half-done rename to the name (``holder(ofUnfinished:)``), which is finished first: it expects
+///   there what that rename replaces, and has its own object there afterwards;
+/// - else the row that wants the name (``holder(of:)``), which expects `replaces` there, or contents that were tried;
+/// - else the catalog.
+///
+/// Whoever wants a name for which another row answers waits until that one has left it, and replaces nothing there.
+/// Whoever takes a name over, or gives it up, takes or hands on what has to be answered for. What is in the catalog
+/// under a name that a row speaks for is not shown. Nobody waits for himself (``waitsForItself(_:taking:)``).
 ///
 /// Steps are recorded, so that they can be taken back when the journal cannot be written.
 struct PendingTable {
@@ -251,18 +258,44 @@ struct PendingTable {
         return false
     }
 
-    /// Whether a row that takes a name would wait for itself.
-    func wouldWaitForItself(_ id: Int64, taking name: String) -> Bool {
-        var next = name
-        var passed = 0
-        // A name leads to the row that has to leave it, and that row to the name that it wants.
-        while let row = holder(ofRemote: next) ?? holder(ofUnfinished: next), passed <= rows.count {
-            if row.change.id == id { return passed > 0 }
-            guard let wanted = row.change.name else { return false }
-            next = wanted
-            passed += 1
+    // MARK: The order of renames
+
+    /// What a row does next may have to wait for what another one does.
+    private struct Move: Hashable {
+        var id: Int64
+        /// Its half-done rename, else the change that is wanted.
+        var isUnfinished: Bool
+    }
+
+    /// Whether a row, as it is to be, could not take a name, as all would wait for each other then.
+    func waitsForItself(_ row: Row, taking name: String) -> Bool {
+        let id = row.change.id
+        let last = Move(id: id, isUnfinished: false)
+        var open = leaving(name, except: id, as: row)
+        if row.unfinished != nil { open.append(Move(id: id, isUnfinished: true)) }
+        var seen: Set<Move> = []
+        while let move = open.popLast() {
+            if move == last { return true }
+            guard seen.insert(move).inserted, let other = move.id == id ? row : rows[move.id] else { continue }
+            let wanted = move.isUnfinished ? other.unfinished?.name : other.change.name
+            if let wanted { open += leaving(wanted, except: move.id, as: row) }
+            if !move.isUnfinished, other.unfinished != nil { open.append(Move(id: move.id, isUnfinished: true)) }
         }
         return false
+    }
+
+    /// What has to be done before the bucket's object of a name has left it.
+    private func leaving(_ name: String, except id: Int64, as changed: Row) -> [Move] {
+        var moves: [Move] = []
+        if let home = holder(ofRemote: name), home.change.id != id {
+            let row = home.change.id == changed.change.id ? changed : home
+            moves.append(Move(id: row.change.id, isUnfinished: row.unfinished != nil))
+        }
+        let isArriving = changed.unfinished?.name.hasSameBytes(as: name) ?? false
+        if let other = isArriving ? changed : holder(ofUnfinished: name), other.change.id != id {
+            moves.append(Move(id: other.change.id, isUnfinished: false))
+        }
+        return moves
     }
 
     /// The state of a change that nobody has open.

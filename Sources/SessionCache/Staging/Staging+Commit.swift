@@ -138,6 +138,7 @@ extension Staging {
             for operation in operations {
                 for remote in operation.rebased {
                     view.drafts[remote.id]?.draft.state.withLock { $0.base = remote }
+                    if view.preparing[remote.id] != nil { view.rebased[remote.id] = remote }
                 }
                 for id in operation.detached {
                     view.drafts.removeValue(forKey: id)?.draft.state.withLock { $0.isDetached = true }

@@ -101,6 +101,8 @@ extension Staging {
     }
 
     private func namedBase(of id: Int64) throws(StagingError) -> Base {
+        // An upload that ends from now on tells what it made of it: the draft would take that for somebody else's.
+        view.withLock { $0.rebased[id] = nil }
         guard let base = try base(of: id) else { throw StagingError(.notFound, "no file with id \(id)") }
         return base
     }
@@ -129,7 +131,9 @@ extension Staging {
         let isNamed = (try? base(of: id)).flatMap { $0 } != nil
         let (openings, isTaken) = view.withLock { view -> ([Opening], Bool) in
             let openings = view.preparing.removeValue(forKey: id) ?? []
+            let rebased = view.rebased.removeValue(forKey: id)
             guard isNamed, view.table.rows[id].map({ $0.change.name != nil }) ?? true else { return (openings, false) }
+            if let rebased { draft.state.withLock { $0.base = rebased } }
             view.drafts[id] = OpenDraft(draft: draft, writers: openings.count)
             self.count(view)
             return (openings, true)
@@ -155,7 +159,10 @@ extension Staging {
     }
 
     private func fail(_ id: Int64, _ error: StagingError) {
-        let openings = view.withLock { $0.preparing.removeValue(forKey: id) ?? [] }
+        let openings = view.withLock { view in
+            view.rebased[id] = nil
+            return view.preparing.removeValue(forKey: id) ?? []
+        }
         for opening in openings { opening.reply(.failure(error)) }
     }
 }

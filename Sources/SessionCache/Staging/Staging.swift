@@ -38,6 +38,8 @@ public final class Staging: Sendable {
         var drafts: [Int64: OpenDraft] = [:]
         /// Who waits for contents that are being fetched for editing.
         var preparing: [Int64: [Opening]] = [:]
+        /// What the bucket has come to hold of those meanwhile, by an upload from here.
+        var rebased: [Int64: PendingTable.Remote] = [:]
         /// The ids of rows with a name, in order; nil when they have to be gathered again.
         var named: [Int64]?
     }

@@ -98,7 +98,7 @@ struct RenameJob {
         let condition: WriteCondition
         var replaced: ReplacedSession?
         if let found {
-            if let replaces = change.replaces, let base = try await expected(found, replaces) {
+            if let base = try await expected(found, change.replaces) {
                 condition = base.etag.map { .ifMatch($0) } ?? .always
                 replaced = ReplacedSession(context: context, name: newName, id: change.replacedID, object: base)
                 if let conflict = change.conflict, let tag = base.etag {
@@ -136,8 +136,8 @@ struct RenameJob {
         throw .conflict(.renamed, found: after)
     }
 
-    /// What stands under the new name, if it is the version that the user replaced.
-    private func expected(_ found: ObjectInfo, _ version: ObjectVersion) async throws(PublishStop) -> ObjectInfo? {
+    /// What stands under the new name, if it is the version that the user replaced, or contents of ours that were tried.
+    private func expected(_ found: ObjectInfo, _ version: ObjectVersion?) async throws(PublishStop) -> ObjectInfo? {
         let finding = try await stopping(undoes: true) { () throws(StoreError) in
             try await context.examine(found, expected: version, ours: nil, attempted: change.attempted)
         }
