@@ -140,22 +140,11 @@ extension Staging {
         }
         FaultPoint.reached("staging.open.copied")
         if isTaken {
-            renewBase(draft)
             for opening in openings { answer(opening, draft) }
         } else {
             try? Files.remove(draft.path)
             for opening in openings { opening.reply(.failure(StagingError(.notFound, "no file with id \(id)"))) }
         }
-    }
-
-    /// What was being sent when the draft was begun may have arrived before the draft was known here: the bucket holds
-    /// another version then than what the draft goes out from.
-    private func renewBase(_ draft: Draft) {
-        // With a row, the end of its sending finds the draft.
-        guard view.withLock({ $0.table.rows[draft.id] == nil }), let base = try? base(of: draft.id),
-            let remote = base.remote, base.content == nil
-        else { return }
-        draft.state.withLock { $0.base = remote }
     }
 
     private func fail(_ id: Int64, _ error: StagingError) {
