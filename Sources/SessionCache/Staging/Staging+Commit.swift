@@ -66,6 +66,7 @@ extension Staging {
                         core.lastBatch = lastBatch
                         throw error
                     }
+                    core.noteBases()
                     core.queue.append(
                         Operation(
                             ticket: ticket, steps: core.table.takeSteps(), detached: core.detached,
@@ -236,4 +237,27 @@ extension PendingTable.Step {
 
 extension Staging.Ticket {
     fileprivate func end(_ error: StagingError?) { state.withLock { $0 = State(isDone: true, error: error) } }
+}
+
+extension Staging.Core {
+    /// Bases that are kept at least: whoever opens a file meanwhile is known to the view before so many more come.
+    private static let mostBases: Int64 = 4096
+
+    /// Keeps what files are based on now for drafts that the view does not know yet.
+    fileprivate mutating func noteBases() {
+        for remote in rebased {
+            rebases += 1
+            bases[remote.id] = (rebases, remote)
+        }
+        guard bases.count > 2 * Self.mostBases else { return }
+        let oldest = rebases - Self.mostBases
+        bases = bases.filter { $0.value.number > oldest }
+    }
+
+    /// What a draft's file is based on, should it have no row: what it was when it was opened, or what has arrived in
+    /// the bucket since.
+    func base(of draft: Draft) -> PendingTable.Remote? {
+        if let (number, remote) = bases[draft.id], number > draft.rebases { return remote }
+        return draft.state.withLock { $0.base }
+    }
 }

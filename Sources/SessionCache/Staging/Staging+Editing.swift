@@ -37,16 +37,17 @@ extension Staging {
     /// Makes the draft of a file, or says why there is none.
     private func prepare(_ id: Int64, truncating: Bool) {
         do throws(StagingError) {
+            let rebases = core.withLock { $0.rebases }
             var base = try namedBase(of: id)
-            if truncating { return finish(id, try makeDraft(id, base, copying: nil)) }
+            if truncating { return finish(id, try makeDraft(id, base, rebases, copying: nil)) }
             while let content = base.content {
                 if let source = try open(content, of: id) {
-                    return finish(id, try makeDraft(id, base, copying: source, modified: content.modified))
+                    return finish(id, try makeDraft(id, base, rebases, copying: source, modified: content.modified))
                 }
                 base = try namedBase(of: id)
             }
             if let body = try cached(id), try self.base(of: id)?.remote == base.remote {
-                return finish(id, try makeDraft(id, base, copying: body))
+                return finish(id, try makeDraft(id, base, rebases, copying: body))
             }
         } catch { return fail(id, error) }
         Task {
@@ -63,11 +64,12 @@ extension Staging {
         do throws(StagingError) {
             let body = try fetched.get()
             for _ in 0..<8 {
+                let rebases = core.withLock { $0.rebases }
                 let base = try namedBase(of: id)
                 let kept = try cached(id)
                 // While it was fetched another version may have become known: the body must be of what is replaced.
                 guard try self.base(of: id)?.remote == base.remote else { continue }
-                let draft = try makeDraft(id, base, copying: kept ?? body)
+                let draft = try makeDraft(id, base, rebases, copying: kept ?? body)
                 if let version = base.remote?.version, draft.content.size == version.size { return finish(id, draft) }
                 try? Files.remove(draft.path)
             }
@@ -109,14 +111,15 @@ extension Staging {
     }
 
     private func makeDraft(
-        _ id: Int64, _ base: Base, copying source: FileDescriptor?, modified: Timestamp? = nil
+        _ id: Int64, _ base: Base, _ rebases: Int64, copying source: FileDescriptor?, modified: Timestamp? = nil
     ) throws(StagingError) -> Draft {
         let (path, file) = try newFile()
         do throws(SystemError) {
             if let source { try file.copyContents(of: source) }
             return Draft(
                 id: id, path: path, file: file, size: try file.size(),
-                modified: source == nil ? .now : modified ?? base.modified, base: base.remote, isChanged: source == nil)
+                modified: source == nil ? .now : modified ?? base.modified, base: base.remote, rebases: rebases,
+                isChanged: source == nil)
         } catch {
             try? Files.remove(path)
             throw StagingError(error)
@@ -135,22 +138,11 @@ extension Staging {
         }
         FaultPoint.reached("staging.open.copied")
         if isTaken {
-            renewBase(draft)
             for opening in openings { answer(opening, draft) }
         } else {
             try? Files.remove(draft.path)
             for opening in openings { opening.reply(.failure(StagingError(.notFound, "no file with id \(id)"))) }
         }
-    }
-
-    /// What was being sent when the draft was begun may have arrived before the draft was known here: the bucket holds
-    /// another version then than what the draft goes out from.
-    private func renewBase(_ draft: Draft) {
-        // With a row, the end of its sending finds the draft.
-        guard view.withLock({ $0.table.rows[draft.id] == nil }), let base = try? base(of: draft.id),
-            let remote = base.remote, base.content == nil
-        else { return }
-        draft.state.withLock { $0.base = remote }
     }
 
     private func fail(_ id: Int64, _ error: StagingError) {

@@ -29,6 +29,10 @@ public final class Staging: Sendable {
         /// What the step that is being made wants of the drafts.
         var detached: [Int64] = []
         var rebased: [PendingTable.Remote] = []
+        /// How often a file without a row got another base.
+        var rebases: Int64 = 0
+        /// The last such bases, by id.
+        var bases: [Int64: (number: Int64, remote: PendingTable.Remote)] = [:]
         var isClosed = false
     }
 
