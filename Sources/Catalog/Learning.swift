@@ -76,6 +76,14 @@ extension Record {
         return claimed.seconds < uploaded.seconds && differs(from: row)
     }
 
+    /// Whether the row names another object, uploaded in the same second: it does not tell which came later.
+    func isContested(by row: OverallRow) -> Bool {
+        guard listed, let uploaded, let claimed = row.createdAt.flatMap(NaiveTime.init(iso8601:))?.timestamp else {
+            return false
+        }
+        return claimed.seconds == uploaded.seconds && differs(from: row)
+    }
+
     private func differs(from row: OverallRow) -> Bool {
         let (rowMD5, rowSHA256) = Digest.of(row)
         return (row.fileSize ?? size) != size || Digest.differ(rowMD5, md5) || Digest.differ(rowSHA256, sha256)

@@ -46,6 +46,11 @@ struct Pass {
             let isKnown = known.facts == marks.facts && (marks.metadata == nil || known.metadata == marks.metadata)
             if isKnown { return }
             guard let record = try connection.record(id: known.id)?.record else { return }
+            if record.isContested(by: row), try isInDoubt(row) {
+                // A client may have seen the version before this machine's. A listing tells which there is.
+                if !sighting.followsListing { sighting.rowsInDoubt += 1 }
+                return
+            }
             try alter(record) { $0.take(row, marks, etagIsContentMD5: etagIsContentMD5) }
             return
         }
@@ -97,8 +102,8 @@ struct Pass {
         if state == .unknown { sighting.unknown.append(.init(id: known.id, fileName: fileName)) }
     }
 
-    /// Whether this machine has removed what a row of an unknown session tells of: a FastShot client lists the bucket
-    /// and then writes the overall file, and what is removed in between comes into it.
+    /// Whether this machine has removed or replaced what a row tells of: a FastShot client lists the bucket and then
+    /// writes the overall file, and what is removed or replaced in between comes into it.
     private mutating func isInDoubt(_ row: OverallRow) throws(CatalogError) -> Bool {
         let times: OwnTimes
         if let ownTimes { times = ownTimes } else { times = try OwnTimes(connection) }

@@ -186,6 +186,23 @@ public final class FileTree: Sendable {
         file.read(at: offset, count: count, reply: reply)
     }
 
+    /// Reads pages for the kernel's cache, see ``read(_:at:count:reply:)``. It asks for none behind the end of the file
+    /// that it knows, and takes what a reply does not bring for zeros. Where the body turns out to be longer or shorter,
+    /// the file has to be opened again.
+    public func readPages(_ handle: UInt64, at offset: UInt64, count: Int, reply: @escaping ReadReply) {
+        guard let session = handles.withLock({ $0.files[handle] }) as? SessionFile else {
+            return read(handle, at: offset, count: count, reply: reply)
+        }
+        session.read(at: offset, count: count) { result in
+            if case .success(.file(_, let start, let given)) = result, session.isOfBucket,
+                session.isOtherwise(end: given < count ? start + UInt64(given) : nil, asked: offset + UInt64(count))
+            {
+                return reply(.failure(SessionFile.replaced))
+            }
+            reply(result)
+        }
+    }
+
     /// Closes an open file.
     public func close(_ handle: UInt64) {
         handles.withLock { $0.files.removeValue(forKey: handle) }?.close()

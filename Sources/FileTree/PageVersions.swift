@@ -38,7 +38,9 @@ extension FileTree {
     /// another version, the others that have it open look again which one is theirs, so that they add no more of it.
     func settlePages(_ session: SessionFile) {
         guard session.isOfBucket else { return pages.forget(session.id) }
-        let isSame = pages.begin(session.id, session.wholeVersion(sources))
+        let entry = (try? sources.catalog.entry(id: session.id)) ?? nil
+        session.tell(entry?.size)
+        let isSame = pages.begin(session.id, session.wholeVersion(entry))
         session.keepPages(isSame)
         if isSame { return }
         for other in openSessions where other.id == session.id && other !== session { other.follow(sources) }

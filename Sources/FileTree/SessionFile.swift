@@ -22,6 +22,7 @@ final class SessionFile: OpenFile {
         var isHandedOver = false
         var isClosed = false
         var keepsPages = true
+        var toldSize: UInt64?
     }
 
     let id: Int64
@@ -60,11 +61,26 @@ final class SessionFile: OpenFile {
     func keepPages(_ isSame: Bool) { state.withLock { $0.keepsPages = isSame } }
 
     /// The version of the bucket that is open, whole and named by the catalog; nil where one of these is not so.
-    func wholeVersion(_ sources: FileTree.Sources) -> PageVersions.Version? {
-        guard case .body(let body) = state.withLock({ $0.source }), body.complete != nil,
-            let entry = try? sources.catalog.entry(id: id), body.isCurrent(for: entry), let tag = entry.etag
+    func wholeVersion(_ entry: SessionEntry?) -> PageVersions.Version? {
+        guard case .body(let body) = state.withLock({ $0.source }), body.complete != nil, let entry,
+            body.isCurrent(for: entry), let tag = entry.etag
         else { return nil }
         return PageVersions.Version(etag: tag, size: entry.size)
+    }
+
+    /// The size that programs were told when the file was opened.
+    func tell(_ size: UInt64?) { state.withLock { $0.toldSize = size } }
+
+    /// Whether the body has another size than the kernel takes it to have.
+    /// - Parameters:
+    ///   - end: where the body ends, if a reply came to it.
+    ///   - asked: up to where the kernel asked for pages.
+    func isOtherwise(end: UInt64?, asked: UInt64) -> Bool {
+        let page: UInt64 = 4096
+        if let end, (end + page - 1) / page * page < asked { return true }
+        let (source, told) = state.withLock { ($0.source, $0.toldSize) }
+        guard case .body(let body) = source, let told else { return false }
+        return body.size != told
     }
 
     /// What fstat(2) shows once the file has no name any more.
@@ -174,7 +190,7 @@ final class SessionFile: OpenFile {
         }
     }
 
-    private static var replaced: FileSystemError {
+    static var replaced: FileSystemError {
         FileSystemError(.changed, "the session was replaced since it was opened")
     }
 

@@ -66,8 +66,8 @@ func lowLevelOperations() -> fuse_lowlevel_ops {
     }
     table.read = { request, _, size, offset, info in
         withBridge(request) { bridge throws(FileSystemError) in
-            guard let handle = info?.pointee.fh else { throw FileSystemError(.invalidArgument) }
-            read(request, handle, size, offset, bridge)
+            guard let info = info?.pointee else { throw FileSystemError(.invalidArgument) }
+            read(request, info.fh, size, offset, flags: info.flags, bridge)
         }
     }
     table.release = { request, inode, info in

@@ -18,7 +18,9 @@ func openForWriting(
         switch result {
         case .failure(let error):
             bridge.passthrough.close(node: node)
-            pending.answer { bridge.replyError($0, error) }
+            // Gone since the kernel looked it up: it looks again, and makes the file where that is asked for.
+            let told = error.kind == .notFound ? FileSystemError(.stale) : error
+            pending.answer { bridge.replyError($0, told) }
         case .success(let opened):
             let isTaken = pending.answer {
                 bridge.replyOpen($0, node, opened, .pages(keeping: keeping), writing: true)

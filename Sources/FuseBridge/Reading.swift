@@ -3,11 +3,25 @@ internal import FileTree
 internal import Glibc
 internal import Platform
 
+/// open(2)'s O_DIRECT, which the Glibc module leaves out.
+#if arch(arm64)
+    private let directFlag: Int32 = 0o200000
+#else
+    private let directFlag: Int32 = 0o40000
+#endif
+
 /// Answers a READ, now or when the bytes have arrived.
-func read(_ request: fuse_req_t?, _ handle: UInt64, _ size: Int, _ offset: off_t, _ bridge: FuseSession) {
+/// - Parameter flags: of the open file.
+func read(
+    _ request: fuse_req_t?, _ handle: UInt64, _ size: Int, _ offset: off_t, flags: Int32, _ bridge: FuseSession
+) {
     let pending = bridge.pendingReply(request, interrupts: .answered)
-    bridge.tree.read(handle, at: UInt64(max(0, offset)), count: size) { result in
-        pending.answer { bridge.reply($0, result) }
+    let answer: ReadReply = { result in pending.answer { bridge.reply($0, result) } }
+    // Past the page cache a program may ask for as much as it likes.
+    if flags & directFlag != 0 {
+        bridge.tree.read(handle, at: UInt64(max(0, offset)), count: size, reply: answer)
+    } else {
+        bridge.tree.readPages(handle, at: UInt64(max(0, offset)), count: size, reply: answer)
     }
 }
 

@@ -52,6 +52,16 @@ private final class World {
         return found
     }
 
+    /// Why pages cannot be read; nil when they can.
+    func pages(_ handle: UInt64, _ count: Int) async -> FileSystemError.Kind? {
+        await withCheckedContinuation { continuation in
+            tree.readPages(handle, at: 0, count: count) { result in
+                if case .failure(let error) = result { return continuation.resume(returning: error.kind) }
+                continuation.resume(returning: nil)
+            }
+        }
+    }
+
     func contents(_ inode: Inode) async throws -> [UInt8] {
         let opened = try tree.open(inode)
         defer { tree.close(opened.handle) }
@@ -146,6 +156,24 @@ private final class World {
         #expect(kind == .changed)
         for handle in [old.handle, new.handle] { world.tree.close(handle) }
         #expect(try await world.contents(inode) == other)
+    }
+
+    /// The kernel asks for pages by the size that it was told.
+    @Test func aShorterVersionIsNotFilledUp() async throws {
+        let world = try await World()
+        let name = "20250622085632_login.fastshot"
+        let inode = try world.tree.lookup(name, in: Inode(slot: .sessions)).inode
+        _ = try await LocalDirectoryStore(directory: world.directory + "/bucket").put(
+            "sessions/" + name, .bytes(Array(world.body.prefix(5))), .always)
+        let opened = try world.tree.open(inode)
+        defer { world.tree.close(opened.handle) }
+        #expect(await world.pages(opened.handle, 4096) == .changed)
+        let size = try await world.contents(inode).count
+        #expect(size == 5)
+        // A page of the right size is not whole, either, and one more than there is shows that another size was told.
+        let next = try world.tree.open(inode)
+        defer { world.tree.close(next.handle) }
+        #expect(await world.pages(next.handle, 8192) == .changed)
     }
 
     @Test func attributesOutsideTheUserNamespaceDoNotExist() async throws {

@@ -13,8 +13,8 @@ import Testing
 /// the failure.
 @Suite(.timeLimit(.minutes(ModelWishes.minutes))) struct ModelRuns {
     static let places = ModelWishes.chosen([
-        Place(kind: .directory, machines: 2, steps: 240), Place(kind: .ministack, machines: 3, steps: 150),
-        Place(kind: .ceph, machines: 2, steps: 100), Place(kind: .openStackSwift, machines: 2, steps: 80),
+        Place(kind: .directory, machines: 2, steps: 240), Place(kind: .ministack, machines: 3, steps: 120),
+        Place(kind: .ceph, machines: 2, steps: 100), Place(kind: .openStackSwift, machines: 2, steps: 60),
     ])
 
     @Test(arguments: places) func everythingIsAsInTheReference(_ place: Place) throws {
@@ -22,8 +22,8 @@ import Testing
     }
 
     static let contested = ModelWishes.chosen([
-        Place(kind: .directory, machines: 3, steps: 120), Place(kind: .ministack, machines: 2, steps: 90),
-        Place(kind: .ceph, machines: 2, steps: 60),
+        Place(kind: .directory, machines: 3, steps: 100), Place(kind: .ministack, machines: 2, steps: 80),
+        Place(kind: .ceph, machines: 2, steps: 50),
     ])
 
     @Test(arguments: contested) func allAgreeOnContestedNames(_ place: Place) throws {
@@ -31,16 +31,19 @@ import Testing
     }
 
     static let apart = ModelWishes.chosen([
-        Place(kind: .directory, machines: 3, steps: 150), Place(kind: .ministack, machines: 2, steps: 75),
-        Place(kind: .ceph, machines: 2, steps: 50), Place(kind: .openStackSwift, machines: 2, steps: 50),
+        Place(kind: .directory, machines: 3, steps: 100), Place(kind: .ministack, machines: 2, steps: 50),
+        Place(kind: .ceph, machines: 2, steps: 40), Place(kind: .openStackSwift, machines: 2, steps: 40),
     ])
 
     @Test(arguments: apart) func nothingIsLostThatWasWrittenOffline(_ place: Place) throws {
         try run(place) { try OfflineRounds($0, machines: place.machines, seed: $1) }
     }
 
-    private func run(_ place: Place, _ make: (MountWorld, _ seed: UInt64) throws -> some Reference) throws {
+    private func run<Kind: Reference>(
+        _ place: Place, _ make: (MountWorld, _ seed: UInt64) throws -> Kind
+    ) throws {
         let seed = ModelWishes.seed
+        let name = "\(Kind.self)-\(place.kind.rawValue)-\(seed)"
         let steps = ModelWishes.steps ?? place.steps
         print("model: SESSIONFS_MODEL_SEED=\(seed) SESSIONFS_MODEL_STEPS=\(steps) on \(place.testDescription)")
         do {
@@ -53,12 +56,12 @@ import Testing
             }
         } catch let failure as FailedRun {
             var done = failure.steps
-            report("fails", done, failure.cause, "\(seed)")
+            report("fails", done, failure.cause, name)
             if ModelWishes.shrinkingRuns > 0 {
                 done = Run.shrink(done, tries: ModelWishes.shrinkingRuns) { shorter in
                     self.fails { try self.run(place, shorter.count) { try Run.replay(make($0, seed), shorter) } }
                 }
-                report("shrunk", done, failure.cause, "\(seed)-shrunk")
+                report("shrunk", done, failure.cause, name + "-shrunk")
             }
         }
     }

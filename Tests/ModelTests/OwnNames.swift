@@ -155,8 +155,8 @@ final class OwnNames: Reference {
             if player.isOffline, read.error == ENETUNREACH { continue }
             guard read.error == 0, Noise.same(read.bytes, Self.bytes(seed)) else {
                 throw Mismatch(
-                    "machine \(player.number): \(held.number) is not \(seed): errno \(read.error)\n"
-                        + player.machine.log)
+                    "machine \(player.number): \(held.number) is not \(seed): errno \(read.error), "
+                        + "\(Self.origins(of: read.bytes, versions[held.number] ?? []))\n\(player.machine.log)")
             }
         }
         for name in names where Self.owner(ofName: name) != player.number && look.roll(10) == 0 {

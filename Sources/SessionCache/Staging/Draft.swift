@@ -26,17 +26,20 @@ final class Draft: Sendable {
     let id: Int64
     let path: String
     let file: FileDescriptor
+    /// ``Staging/View/rebases`` from before its base was looked up.
+    let rebases: Int64
     let state: Mutex<State>
     let flushing: Mutex<Flushed>
 
     /// - Parameter isChanged: whether it differs from what the journal or the bucket has.
     init(
         id: Int64, path: String, file: FileDescriptor, size: UInt64, modified: Timestamp, base: PendingTable.Remote?,
-        isChanged: Bool
+        rebases: Int64, isChanged: Bool
     ) {
         self.id = id
         self.path = path
         self.file = file
+        self.rebases = rebases
         state = Mutex(State(size: size, modified: modified, version: isChanged ? 1 : 0, base: base))
         flushing = Mutex(Flushed(version: 0))
     }

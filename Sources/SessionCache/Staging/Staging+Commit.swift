@@ -21,6 +21,7 @@ extension Staging {
         var detached: [Int64]
         /// What open files without a row are based on now.
         var rebased: [PendingTable.Remote]
+        var rebases: Int64
         /// Whether the reserve of a full disk may be used for it.
         var isVital: Bool
         /// What has to happen between the journal and the view.
@@ -66,10 +67,11 @@ extension Staging {
                         core.lastBatch = lastBatch
                         throw error
                     }
+                    core.noteBases()
                     core.queue.append(
                         Operation(
                             ticket: ticket, steps: core.table.takeSteps(), detached: core.detached,
-                            rebased: core.rebased, isVital: isVital, hook: hook,
+                            rebased: core.rebased, rebases: core.rebases, isVital: isVital, hook: hook,
                             lastBatch: core.lastBatch == lastBatch ? nil : core.lastBatch))
                     return value
                 }
@@ -136,9 +138,9 @@ extension Staging {
             _ = view.table.takeSteps()
             if !rows.rows.isEmpty { view.named = nil }
             for operation in operations {
+                view.rebases = operation.rebases
                 for remote in operation.rebased {
                     view.drafts[remote.id]?.draft.state.withLock { $0.base = remote }
-                    if view.preparing[remote.id] != nil { view.rebased[remote.id] = remote }
                 }
                 for id in operation.detached {
                     view.drafts.removeValue(forKey: id)?.draft.state.withLock { $0.isDetached = true }
@@ -237,4 +239,27 @@ extension PendingTable.Step {
 
 extension Staging.Ticket {
     fileprivate func end(_ error: StagingError?) { state.withLock { $0 = State(isDone: true, error: error) } }
+}
+
+extension Staging.Core {
+    /// Bases that are kept at least: whoever opens a file meanwhile is known to the view before so many more come.
+    private static let mostBases: Int64 = 4096
+
+    /// Keeps what files are based on now for drafts that the view does not know yet.
+    fileprivate mutating func noteBases() {
+        for remote in rebased {
+            rebases += 1
+            bases[remote.id] = (rebases, remote)
+        }
+        guard bases.count > 2 * Self.mostBases else { return }
+        let oldest = rebases - Self.mostBases
+        bases = bases.filter { $0.value.number > oldest }
+    }
+
+    /// What a draft's file is based on, should it have no row: what it was when it was opened, or what has arrived in
+    /// the bucket since.
+    func base(of draft: Draft) -> PendingTable.Remote? {
+        if let (number, remote) = bases[draft.id], number > draft.rebases { return remote }
+        return draft.state.withLock { $0.base }
+    }
 }

@@ -43,7 +43,8 @@ extension Staging {
         let content = StagedContent(path: path, size: 0, modified: now)
         do throws(StagingError) {
             let id = try reserveID()
-            let draft = Draft(id: id, path: path, file: file, size: 0, modified: now, base: nil, isChanged: true)
+            let draft = Draft(
+                id: id, path: path, file: file, size: 0, modified: now, base: nil, rebases: 0, isChanged: true)
             let show: @Sendable () -> Void = {
                 self.view.withLock { $0.drafts[id] = OpenDraft(draft: draft, writers: 1) }
             }
@@ -109,7 +110,7 @@ extension Staging {
             let content = StagedContent(path: draft.path, size: before.size, modified: before.modified)
             let hasName = try commit { core throws(TableError) -> Bool in
                 if draft.state.withLock({ $0.isDetached }) { return false }
-                let base = draft.state.withLock { $0.base }
+                let base = core.base(of: draft)
                 core.table.fingerprints.removeValue(forKey: draft.path)
                 return try core.table.write(id: draft.id, base: base, content: content, isOpen: true, at: .now)
             }

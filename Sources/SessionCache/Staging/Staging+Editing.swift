@@ -80,29 +80,30 @@ extension Staging {
         var remote: PendingTable.Remote?
         var content: StagedContent?
         var modified: Timestamp
+        /// ``Staging/View/rebases`` from before the rest was looked up.
+        var rebases: Int64
     }
 
     /// What a file is now; nil when it has no name.
     private func base(of id: Int64) throws(StagingError) -> Base? {
-        let row = view.withLock { $0.table.rows[id]?.change }
+        let (row, rebases) = view.withLock { ($0.table.rows[id]?.change, $0.rebases) }
         if let row {
             guard row.name != nil else { return nil }
             let remote = row.remoteName.flatMap { name in
                 row.remote.map { PendingTable.Remote(id: id, fileName: name, version: $0) }
             }
-            return Base(remote: remote, content: row.content, modified: row.content?.modified ?? row.changed)
+            return Base(
+                remote: remote, content: row.content, modified: row.content?.modified ?? row.changed, rebases: rebases)
         }
         do throws(CatalogError) {
             guard let entry = try catalog.entry(id: id),
                 !view.withLock({ $0.table.hides(id: id, fileName: entry.fileName) })
             else { return nil }
-            return Base(remote: PendingTable.Remote(entry), content: nil, modified: entry.modified)
+            return Base(remote: PendingTable.Remote(entry), content: nil, modified: entry.modified, rebases: rebases)
         } catch { throw StagingError(error) }
     }
 
     private func namedBase(of id: Int64) throws(StagingError) -> Base {
-        // An upload that ends from now on tells what it made of it: the draft would take that for somebody else's.
-        view.withLock { $0.rebased[id] = nil }
         guard let base = try base(of: id) else { throw StagingError(.notFound, "no file with id \(id)") }
         return base
     }
@@ -119,7 +120,8 @@ extension Staging {
             if let source { try file.copyContents(of: source) }
             return Draft(
                 id: id, path: path, file: file, size: try file.size(),
-                modified: source == nil ? .now : modified ?? base.modified, base: base.remote, isChanged: source == nil)
+                modified: source == nil ? .now : modified ?? base.modified, base: base.remote,
+                rebases: base.rebases, isChanged: source == nil)
         } catch {
             try? Files.remove(path)
             throw StagingError(error)
@@ -131,9 +133,7 @@ extension Staging {
         let isNamed = (try? base(of: id)).flatMap { $0 } != nil
         let (openings, isTaken) = view.withLock { view -> ([Opening], Bool) in
             let openings = view.preparing.removeValue(forKey: id) ?? []
-            let rebased = view.rebased.removeValue(forKey: id)
             guard isNamed, view.table.rows[id].map({ $0.change.name != nil }) ?? true else { return (openings, false) }
-            if let rebased { draft.state.withLock { $0.base = rebased } }
             view.drafts[id] = OpenDraft(draft: draft, writers: openings.count)
             self.count(view)
             return (openings, true)
@@ -148,10 +148,7 @@ extension Staging {
     }
 
     private func fail(_ id: Int64, _ error: StagingError) {
-        let openings = view.withLock { view in
-            view.rebased[id] = nil
-            return view.preparing.removeValue(forKey: id) ?? []
-        }
+        let openings = view.withLock { $0.preparing.removeValue(forKey: id) ?? [] }
         for opening in openings { opening.reply(.failure(error)) }
     }
 }

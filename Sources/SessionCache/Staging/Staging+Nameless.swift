@@ -13,7 +13,8 @@ extension Staging {
         do throws(SystemError) {
             try file.copyContents(of: source)
             made = Draft(
-                id: id, path: path, file: file, size: try file.size(), modified: .now, base: nil, isChanged: false)
+                id: id, path: path, file: file, size: try file.size(), modified: .now, base: nil, rebases: 0,
+                isChanged: false)
         } catch {
             try? Files.remove(path)
             throw StagingError(error)

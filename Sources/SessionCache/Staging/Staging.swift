@@ -29,6 +29,10 @@ public final class Staging: Sendable {
         /// What the step that is being made wants of the drafts.
         var detached: [Int64] = []
         var rebased: [PendingTable.Remote] = []
+        /// How often a file without a row got another base.
+        var rebases: Int64 = 0
+        /// The last such bases, by id.
+        var bases: [Int64: (number: Int64, remote: PendingTable.Remote)] = [:]
         var isClosed = false
     }
 
@@ -38,8 +42,8 @@ public final class Staging: Sendable {
         var drafts: [Int64: OpenDraft] = [:]
         /// Who waits for contents that are being fetched for editing.
         var preparing: [Int64: [Opening]] = [:]
-        /// What the bucket has come to hold of those meanwhile, by an upload from here.
-        var rebased: [Int64: PendingTable.Remote] = [:]
+        /// ``Core/rebases`` as far as the view has followed.
+        var rebases: Int64 = 0
         /// The ids of rows with a name, in order; nil when they have to be gathered again.
         var named: [Int64]?
     }
