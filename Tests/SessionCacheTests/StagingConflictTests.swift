@@ -256,8 +256,8 @@ import Testing
         #expect(try fixture.reads("x.fastshot", bytes) && fixture.reads("z.fastshot", [1]))
     }
 
-    /// Contents that were on their way before the batch began may be in the bucket: they have to go from there.
-    @Test func whatMayHaveArrivedBeforeTheBatchIsRemoved() async throws {
+    /// Contents that were on their way before the batch began may be in the bucket: they are no other writer's.
+    @Test func whatMayHaveArrivedBeforeTheBatchIsKnownAgain() async throws {
         let fixture = try StagingFixture()
         try fixture.save("x.fastshot", bytes)
         let change = try fixture.begin()
@@ -267,9 +267,67 @@ import Testing
         try publisher.perform(change)
         fixture.staging.postponed(change, reason: "no answer")
         #expect(try fixture.staging.cancelBatch() == 1)
-        #expect(try fixture.names().isEmpty)
+        #expect(try fixture.reads("x.fastshot", bytes))
+        try fixture.sendAll()
+        #expect(fixture.bucket("x.fastshot")?.bytes == bytes && fixture.staging.changes().isEmpty)
+    }
+
+    /// Edited, renamed, removed or replaced in the batch: what had been saved before it is wanted again.
+    @Test func aCancelledBatchBringsBackWhatWasNotSentBefore() async throws {
+        let fixture = try StagingFixture()
+        let names = ["edited", "removed", "renamed", "replaced"].map { $0 + ".fastshot" }
+        for name in names { try fixture.save(name, Array(name.utf8)) }
+        try await fixture.base.add("old.fastshot", bytes)
+        _ = try fixture.staging.rename("old.fastshot", to: "new.fastshot", replacing: false)
+        _ = try fixture.staging.beginBatch()
+        try await fixture.overwrite("edited.fastshot", [1])
+        _ = try fixture.staging.remove("removed.fastshot")
+        _ = try fixture.staging.rename("renamed.fastshot", to: "other.fastshot", replacing: false)
+        try fixture.save("made.fastshot", [2])
+        _ = try fixture.staging.rename("made.fastshot", to: "replaced.fastshot", replacing: true)
+        _ = try fixture.staging.rename("new.fastshot", to: "newer.fastshot", replacing: false)
+        try fixture.kill()
+        #expect(try fixture.names().count == 4 && fixture.staging.sendable(limit: 9).isEmpty)
+        _ = try fixture.staging.cancelBatch()
+        for _ in 0..<2 {
+            for name in names { #expect(try fixture.reads(name, Array(name.utf8))) }
+            #expect(try fixture.staging.entry(fileName: "new.fastshot") != nil)
+            #expect(try fixture.names().count == 5 && fixture.staging.counts.pending == 5)
+            try fixture.kill()
+        }
+        try fixture.sendAll()
+        for name in names { #expect(fixture.bucket(name)?.bytes == Array(name.utf8)) }
+        #expect(fixture.bucket("new.fastshot")?.bytes == bytes && fixture.bucket("old.fastshot") == nil)
+        #expect(fixture.staging.changes().isEmpty)
+    }
+
+    @Test func whatWasSavedBeforeGoesWhenTheBatchIsCommitted() async throws {
+        let fixture = try StagingFixture()
+        try fixture.save("x.fastshot", bytes)
+        try fixture.save("y.fastshot", bytes)
+        _ = try fixture.staging.beginBatch()
+        try await fixture.overwrite("x.fastshot", [1])
+        _ = try fixture.staging.remove("y.fastshot")
+        #expect(try Files.names(in: fixture.directory + "/staging").count == 3)
+        #expect(fixture.staging.changes().count == 1 && fixture.staging.counts.pending == 1)
+        #expect(try fixture.staging.commitBatch() == 1)
+        #expect(try Files.names(in: fixture.directory + "/staging").count == 1)
+        try fixture.sendAll()
+        #expect(fixture.bucket("x.fastshot")?.bytes == [1] && fixture.bucket("y.fastshot") == nil)
+    }
+
+    /// A removal that a file took over which was never flushed stood in the journal as held by the batch.
+    @Test func aKillAfterTheBatchHoldsNothingBack() async throws {
+        let fixture = try StagingFixture()
+        try await fixture.base.add("x.fastshot", bytes)
+        _ = try fixture.staging.beginBatch()
+        _ = try fixture.staging.remove("x.fastshot")
+        let file = try fixture.staging.create("x.fastshot")
+        _ = try fixture.staging.commitBatch()
+        try fixture.kill()
         try fixture.sendAll()
         #expect(fixture.bucket("x.fastshot") == nil && fixture.staging.changes().isEmpty)
+        withExtendedLifetime(file) {}
     }
 
     @Test func aDiscardedChangeIsUndone() async throws {

@@ -3,7 +3,7 @@ import Testing
 
 @testable import SessionCache
 
-/// Random histories of the table alone: thousands in a second or two. ``StagingModelTests`` plays fewer of them through
+/// Random histories of the table alone, which cost next to nothing. ``StagingModelTests`` plays fewer of them through
 /// files, journal and catalog.
 ///
 /// `SESSIONFS_MODEL_SEED=N` repeats one, `N-M` plays many; `SESSIONFS_MODEL_STEPS` makes them longer.
@@ -17,7 +17,7 @@ import Testing
     ]
 
     @Test func everyHistoryIsShownAndSent() throws {
-        for seed in ModelSeeds.wanted ?? 1...400 {
+        for seed in ModelSeeds.wanted ?? 1...200 {
             let names = TableModelTests.names[seed % TableModelTests.names.count]
             let history = TableWorld.history(seed, names, ModelSeeds.steps ?? 140)
             do { try play(history, on: TableWorld.holding(names)) } catch {
@@ -104,6 +104,37 @@ import Testing
             .save("c.fastshot"), .kill, .rename("b.fastshot", "a.fastshot"), .rename("c.fastshot", "b.fastshot"),
             .rename("a.fastshot", "c.fastshot"),
         ])
+    }
+
+    /// What had been saved before the batch comes back to its name, and answers again for what it is to replace there.
+    @Test func aCancelledBatchGivesBackWhatItHadTaken() throws {
+        try play([
+            .remove("a.fastshot"), .save("a.fastshot"), .beginBatch, .edit("c.fastshot", open: true),
+            .rename("c.fastshot", "a.fastshot"), .close(0), .cancelBatch,
+        ])
+        try play([
+            .rename("a.fastshot", "c.fastshot"), .beginBatch, .rename("c.fastshot", "b~"), .cancelBatch,
+        ])
+        try play([
+            .save("a.part"), .beginBatch, .rename("a.part", "a.fastshot"), .remove("a.fastshot"), .cancelBatch,
+        ])
+        try play([
+            .rename("c.fastshot", "a.part"), .save("d.fastshot"), .rename("a.part", "c.fastshot"), .beginBatch,
+            .begin(0), .rename("d.fastshot", "c.fastshot"), .cancelBatch,
+        ])
+    }
+
+    /// The bucket's removal is the sender's: what takes its name in the batch waits.
+    @Test func aBatchDoesNotTakeOverARemovalFromBeforeIt() throws {
+        try play([
+            .rename("a.fastshot", "a.part"), .rename("a.part", "a.fastshot"), .save("a.part"), .begin(0),
+            .remove("a.fastshot"), .send(0), .beginBatch, .send(0), .rename("a.part", "a.fastshot"), .send(0),
+            .save("a.part"), .rename("a.part", "a.fastshot"), .cancelBatch,
+        ])
+    }
+
+    @Test func aKillAfterABatchHoldsNothingBack() throws {
+        try play([.beginBatch, .remove("a.fastshot"), .create("a.fastshot"), .commitBatch, .kill])
     }
 
     @Test func namesAreExchangedTwiceAndByOneThatIsStillNeeded() throws {

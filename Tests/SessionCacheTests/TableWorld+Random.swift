@@ -20,7 +20,7 @@ extension TableWorld {
         return (0..<count).map { _ in
             let name = names[random.below(names.count)]
             let number = random.below(10)
-            switch random.below(26) {
+            switch random.below(28) {
             case 0, 1, 2: return .save(name)
             case 3: return .create(name)
             case 4, 5: return .edit(name, open: number < 5)
@@ -31,6 +31,8 @@ extension TableWorld {
             case 16, 17, 18, 19, 20, 21: return .send(number)
             case 22: return .postpone(number)
             case 23, 24: return .refresh
+            case 25: return random.below(2) == 0 ? .beginBatch : .commitBatch
+            case 26: return .cancelBatch
             default: return .kill
             }
         }

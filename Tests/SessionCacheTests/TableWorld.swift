@@ -57,6 +57,9 @@ struct TableWorld {
         case postpone(Int)
         case refresh
         case kill
+        case beginBatch
+        case commitBatch
+        case cancelBatch
     }
 
     var table = PendingTable()
@@ -72,6 +75,8 @@ struct TableWorld {
     var refresh: Refresh?
     /// What every name is to hold.
     var files: [String: Int] = [:]
+    /// What it was to hold when the open batch began.
+    var filesBefore: [String: Int] = [:]
     /// Contents of staged files by their paths.
     var contents: [String: Int] = [:]
     /// Files that are open for writing, the oldest first.
@@ -79,6 +84,7 @@ struct TableWorld {
     var lastID: Int64 = 0
     var lastValue = 0
     var lastTag = 0
+    var lastBatch: Int64 = 0
 
     /// - Parameter names: what the bucket holds at the beginning.
     init(holding names: [String]) {
@@ -131,6 +137,9 @@ struct TableWorld {
         case .postpone(let number): postpone(number)
         case .refresh: goOnListing()
         case .kill: kill()
+        case .beginBatch: beginBatch()
+        case .commitBatch: try commitBatch()
+        case .cancelBatch: try cancelBatch()
         }
     }
 
@@ -314,6 +323,28 @@ struct TableWorld {
         }
     }
 
+    // MARK: Batches
+
+    private mutating func beginBatch() {
+        guard table.batch == nil, open.isEmpty else { return }
+        lastBatch += 1
+        table.setBatch(lastBatch)
+        record()
+        filesBefore = files
+    }
+
+    private mutating func commitBatch() throws {
+        _ = try commit { table, _ throws(TableError) in table.commitBatch() }
+    }
+
+    private mutating func cancelBatch() throws {
+        guard table.batch != nil, open.isEmpty else { return }
+        let isDone: Void? = try commit { table, reserve throws(TableError) in
+            try table.cancelBatch(reserve: reserve, at: Timestamp(seconds: 1))
+        }
+        if isDone != nil { files = filesBefore }
+    }
+
     private mutating func kill() {
         for (name, _) in files {
             if let row = table.holder(of: name), !row.isDurable { files[name] = nil }
@@ -321,8 +352,9 @@ struct TableWorld {
         open = []
         running = []
         refresh = nil
-        let fingerprints = table.fingerprints
+        let (fingerprints, batch) = (table.fingerprints, table.batch)
         table = PendingTable()
+        table.setBatch(batch)
         table.fingerprints = fingerprints
         for row in journal.values.sorted(by: { $0.change.id < $1.change.id }) {
             var row = row
@@ -330,12 +362,14 @@ struct TableWorld {
             if row.change.state == .open { row.change.state = table.restingState(row.change) }
             table.put(row)
         }
+        table.endOldBatches()
         _ = table.takeSteps()
         table.assumeSent()
     }
 
     /// Closes and sends everything.
     mutating func finish() throws {
+        try commitBatch()
         while !open.isEmpty { close(0) }
         var rounds = 0
         while true {

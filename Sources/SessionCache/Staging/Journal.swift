@@ -143,7 +143,9 @@ struct Journal {
             for (id, row) in writes.rows {
                 if let row {
                     try put(row.change, part: 0)
-                    if let unfinished = row.unfinished { try put(unfinished, part: 1) } else { try drop(id, from: 1) }
+                    try drop(id, from: 1)
+                    if let unfinished = row.unfinished { try put(unfinished, part: 1) }
+                    if let before = row.before { try put(before, part: 2) }
                 } else {
                     try drop(id, from: 0)
                 }
@@ -219,7 +221,7 @@ struct Journal {
                 if statement.integer(1) == 0 {
                     rows.append(PendingTable.Row(change: change))
                 } else if let last = rows.indices.last, rows[last].change.id == change.id {
-                    rows[last].unfinished = change
+                    if statement.integer(1) == 1 { rows[last].unfinished = change } else { rows[last].before = change }
                 }
             }
         }

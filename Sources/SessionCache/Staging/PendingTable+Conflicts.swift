@@ -54,6 +54,7 @@ extension PendingTable {
         row.change.attempted = []
         row.change.multipart = nil
         row.unfinished = nil
+        row.before = nil
         row.maybeSent = false
     }
 

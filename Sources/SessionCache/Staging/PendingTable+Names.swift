@@ -19,6 +19,7 @@ extension PendingTable {
         var change = PendingChange(id: id, sequence: nextSequence(), name: nil, content: content, changed: now)
         change.batch = batch
         var row = Row(change: change, isDurable: false)
+        if batch != nil { row.before = PendingChange(id: id, generation: 0, sequence: 0, name: nil) }
         row.shadows = try take(name, for: &row)
         row.change.state = .open
         put(row)
@@ -36,6 +37,7 @@ extension PendingTable {
         if let known = rows[id] {
             guard known.change.name != nil else { return false }
             row = known
+            keepBefore(&row)
             if let old = known.change.content, old.path != content.path { try attempt(old, in: &row) }
             keepUnfinished(&row)
         } else {
@@ -47,6 +49,7 @@ extension PendingTable {
                 change: PendingChange(
                     id: id, generation: 0, sequence: nextSequence(), name: base.fileName, remoteName: base.fileName,
                     remote: base.version))
+            keepBefore(&row)
         }
         row.change.content = content
         makeDurable(&row)
@@ -83,6 +86,7 @@ extension PendingTable {
     /// Removes the name of a file.
     mutating func remove(id: Int64, remote: Remote?, reserve: Reserve, at now: Timestamp) throws(TableError) {
         guard var row = rows[id] ?? remote.map(fresh) else { return }
+        keepBefore(&row)
         try leave(&row, reserve: reserve)
         row.change.name = nil
         row.change.content = nil
@@ -99,6 +103,7 @@ extension PendingTable {
         reserve: Reserve, at now: Timestamp
     ) throws(TableError) {
         guard var row = rows[id] ?? remote.map(fresh) else { return }
+        keepBefore(&row)
         let isLocal = !Staging.isPublished(name)
         if isLocal, row.change.remoteName != nil, row.unfinished != nil || isRename(row.change) && mayBeInBucket(row) {
             throw .refused(StagingError(.busy, "\(row.change.subject) is being renamed in the bucket"))
@@ -155,7 +160,7 @@ extension PendingTable {
     }
 
     /// A rename that may have begun is finished before what is wanted now. It accounts for what it replaces.
-    private func keepUnfinished(_ row: inout Row) {
+    func keepUnfinished(_ row: inout Row) {
         guard row.unfinished == nil else { return }
         defer {
             if let unfinished = row.unfinished, unfinished.name.hasSameBytes(as: row.change.name) {
@@ -174,7 +179,7 @@ extension PendingTable {
     }
 
     /// Notes contents that are superseded and may be in the bucket.
-    private func attempt(_ content: StagedContent, in row: inout Row) throws(TableError) {
+    func attempt(_ content: StagedContent, in row: inout Row) throws(TableError) {
         guard mayBeInBucket(row), let mark = try fingerprint(content), !row.change.attempted.contains(mark) else {
             return
         }
@@ -254,7 +259,7 @@ extension PendingTable {
             row.change.replaces = target.version
             row.change.replacedID = target.id
         } else if let other = holder(ofRemote: name), other.change.id != row.change.id, other.change.name == nil,
-            other.unfinished == nil
+            other.unfinished == nil, !other.isKept, other.change.batch == batch
         {
             row.change.replaces = other.change.remote
             if mayBeInBucket(other) { row.change.replaces?.mayBeGone = true }
@@ -277,12 +282,13 @@ extension PendingTable {
     /// A file loses its name to another one, which accounts from now on for what the loser was to replace there.
     private mutating func displace(_ loser: Row, from name: String, for row: inout Row) throws(TableError) -> [Int64] {
         var loser = loser
+        keepBefore(&loser)
         if let content = loser.change.content { try attempt(content, in: &loser) }
         keepUnfinished(&loser)
         let change = loser.change
         let isHome = change.remoteName.hasSameBytes(as: name)
         // Its object under another name still has to go, and what was begun has to be finished first.
-        let stays = change.remoteName != nil && !isHome || loser.unfinished != nil
+        let stays = change.remoteName != nil && !isHome || loser.unfinished != nil || loser.isKept
         // A half-done rename takes its object away from here, or brings it: the winner waits for it then.
         let isAccountedFor = stays && (isHome || loser.unfinished?.name.hasSameBytes(as: name) ?? false)
         if Staging.isPublished(name) {
@@ -311,7 +317,7 @@ extension PendingTable {
         var row = changed
         let change = row.change
         let isSame = change.name.hasSameBytes(as: change.remoteName)
-        if change.content == nil, isSame, row.unfinished == nil, runs[change.id] == nil {
+        if change.content == nil, isSame, row.unfinished == nil, !row.isKept, runs[change.id] == nil {
             // The bucket has what is wanted.
             noteGone(row.shadows)
             drop(change.id)

@@ -61,6 +61,7 @@ extension PendingTable {
             }
             row.unfinished = nil
             row.maybeSent = false
+            if let name = change.name { row.before?.remoteName = name }
             guard answers(row.change, for: change) else {
                 putOrDrop(row)
                 if let name = change.name, let version { try assign(name, version, id: change.id, reserve: reserve) }
@@ -80,23 +81,25 @@ extension PendingTable {
     /// Whether the object that a change was about is that of the row still: it may have been parted from it meanwhile,
     /// and even answer for another one.
     private func answers(_ current: PendingChange, for change: PendingChange) -> Bool {
-        guard let home = current.remoteName else { return current.name.hasSameBytes(as: change.name) }
+        guard let home = current.remoteName else {
+            return current.name.hasSameBytes(as: change.name) && change.name.flatMap(holder(ofRemote:)) == nil
+        }
         return change.name.hasSameBytes(as: home) || change.remoteName.hasSameBytes(as: home)
     }
 
     /// A row whose wanted state is another by now learns what the bucket holds.
     private mutating func join(_ row: inout Row, to name: String, _ version: ObjectVersion) throws(TableError) {
         // A removal of what was believed to be there is this row's affair now.
-        if let other = holder(ofRemote: name), other.change.id != row.change.id, other.change.name == nil {
-            drop(other.change.id)
-        }
+        dropRemoval(of: name, except: row.change.id)
         if row.change.name.hasSameBytes(as: name) {
             row.change.replaces = nil
             row.change.replacedID = nil
         } else if var claimant = holder(of: name) {
             // The claimant waits for this row to leave the name, or takes its place when this row has no other.
             // What is not in the journal yet cannot speak for the object.
-            let isGoing = row.change.name == nil && claimant.isDurable
+            let isGoing =
+                row.change.name == nil && !row.isKept && claimant.isDurable
+                && claimant.change.batch == row.change.batch
             claimant.change.replaces = isGoing ? version : nil
             claimant.change.replacedID = isGoing ? row.change.id : nil
             if !isGoing { dropShadows(of: &claimant) }
@@ -165,13 +168,23 @@ extension PendingTable {
 
     /// Nobody else speaks for a name that has just been written.
     private mutating func noteAlone(_ name: String, except id: Int64) {
-        if let other = holder(ofRemote: name), other.change.id != id, other.change.name == nil { drop(other.change.id) }
+        dropRemoval(of: name, except: id)
     }
 
-    private mutating func putOrDrop(_ row: Row) {
+    /// Nothing has to be removed under a name any more.
+    private mutating func dropRemoval(of name: String, except id: Int64) {
+        guard var other = holder(ofRemote: name), other.change.id != id, other.change.name == nil else { return }
+        guard other.isKept else { return drop(other.change.id) }
+        other.change.remoteName = nil
+        other.change.remote = nil
+        other.change.attempted = []
+        put(other)
+    }
+
+    mutating func putOrDrop(_ row: Row) {
         let change = row.change
         let isSame = change.name.hasSameBytes(as: change.remoteName)
-        if isSame, change.content == nil, row.unfinished == nil, runs[change.id] == nil {
+        if isSame, change.content == nil, row.unfinished == nil, !row.isKept, runs[change.id] == nil {
             drop(change.id)
         } else {
             put(row)
@@ -292,21 +305,6 @@ extension PendingTable {
             put(row)
             count += 1
         }
-        return count
-    }
-
-    /// Lets the changes of the batch go.
-    mutating func commitBatch() -> Int {
-        guard let batch else { return 0 }
-        var count = 0
-        for row in rows.values where row.change.batch == batch {
-            var row = row
-            row.change.batch = nil
-            if row.change.state == .held { row.change.state = restingState(row.change) }
-            put(row)
-            count += 1
-        }
-        setBatch(nil)
         return count
     }
 }

@@ -29,10 +29,15 @@ struct PendingTable {
         var change: PendingChange
         /// A rename that may have been half done when something else was wanted. It is finished first.
         var unfinished: PendingChange?
+        /// What was wanted before the open batch, without a name for a file that it has made. It is wanted again when the
+        /// batch is cancelled.
+        var before: PendingChange?
         /// The change as it is wanted may have reached the bucket: an upload under its name, or its removal.
         var maybeSent = false
         /// Whether it is in the journal: a file that was never flushed is not.
         var isDurable = true
+        /// Whether it stays until the batch ends, as nothing else knows what had not been sent before.
+        var isKept: Bool { before.map { $0.name != nil && $0.generation > 0 } ?? false }
         /// Rows whose place this one took before it was durable. They leave the journal when it comes in.
         var shadows: [Int64] = []
     }
@@ -316,6 +321,8 @@ struct PendingTable {
 extension Staging.Counts {
     /// Adds a change to the totals, or takes it away.
     fileprivate mutating func add(_ change: PendingChange, _ sign: Int) {
+        // It stands for what the open batch has taken away.
+        if change.name == nil, change.remoteName == nil { return }
         switch change.state {
         case .ready, .open, .held:
             pending += sign

@@ -82,19 +82,20 @@ extension Staging {
         return count
     }
 
-    /// Gives up the changes of the batch, as ``discard(id:)`` does, the youngest first. Waits for the disk.
+    /// Gives up the changes of the batch: what was wanted before it is wanted again. Contents are kept aside. Waits for
+    /// the disk.
     /// - Returns: how many.
     /// - Throws: `.notFound` when no batch is open; `.busy` while a program has a file of it open; `.diskFull`, `.io`.
     public func cancelBatch() throws(StagingError) -> Int {
         guard let batch else { throw StagingError(.notFound, "no batch is open") }
-        let members = changes().filter { $0.batch == batch }
+        let members = view.withLock { view in view.table.rows.values.filter { $0.change.batch == batch } }
         let isOpen = view.withLock { view in
-            members.contains { view.drafts[$0.id] != nil || view.preparing[$0.id] != nil }
+            members.contains { view.drafts[$0.change.id] != nil || view.preparing[$0.change.id] != nil }
         }
         if isOpen { throw StagingError(.busy, "a file of the batch is open") }
         var kept: [String] = []
         do throws(StagingError) {
-            for change in members {
+            for change in members.map(\.change) {
                 if let path = try keepContents(of: change.id, named: "discarded-\(change.subject)") {
                     kept.append(path)
                 }
@@ -108,7 +109,10 @@ extension Staging {
         }
         FaultPoint.reached("staging.cancel.journal")
         var delta = CatalogDelta()
-        for change in members { delta.merge(discarded(change)) }
+        for row in members {
+            delta.merge(discarded(row.change))
+            if let name = row.before?.name { delta.added.append(.init(id: row.change.id, fileName: name)) }
+        }
         onChange(delta)
         announceReady()
         return members.count
@@ -118,31 +122,13 @@ extension Staging {
 extension Staging.Core {
     /// Gives up what a batch has changed, all or nothing.
     fileprivate mutating func cancelBatch(
-        _ batch: Int64, _ members: [PendingChange], reserve: PendingTable.Reserve
+        _ batch: Int64, _ members: [PendingTable.Row], reserve: PendingTable.Reserve
     ) throws(TableError) {
         let current = table.rows.values.filter { $0.change.batch == batch }
-        let isSame = members.allSatisfy { change in table.rows[change.id]?.change.content == change.content }
+        let isSame = members.allSatisfy { row in table.rows[row.change.id]?.change.content == row.change.content }
         guard table.batch == batch, isSame, current.count == members.count else {
             throw .refused(StagingError(.busy, "the batch has just changed"))
         }
-        // A file may have the name that another one has to go back to, so what cannot be given up yet comes again.
-        var left = Array(members.reversed())
-        while !left.isEmpty {
-            var refused: [PendingChange] = []
-            var reason: TableError?
-            for change in left {
-                do throws(TableError) {
-                    try table.discard(change.id, reserve: reserve, at: .now)
-                } catch {
-                    if case .needsFingerprint = error { throw error }
-                    reason = error
-                    refused.append(change)
-                }
-            }
-            if let reason, refused.count == left.count { throw reason }
-            left = refused
-        }
-        // What may be in the bucket already is removed there, held back by nothing.
-        _ = table.commitBatch()
+        try table.cancelBatch(reserve: reserve, at: .now)
     }
 }

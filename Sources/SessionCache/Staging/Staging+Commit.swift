@@ -156,7 +156,7 @@ extension Staging {
         for step in operations.flatMap(\.steps) {
             switch step {
             case .row(let id, let row), .unrecorded(let id, let row):
-                for content in [row?.change.content, row?.unfinished?.content] {
+                for content in [row?.change.content, row?.unfinished?.content, row?.before?.content] {
                     if let content { paths.append((id, content.path)) }
                 }
             case .run(let id, let change): if let content = change?.content { paths.append((id, content.path)) }
@@ -171,8 +171,7 @@ extension Staging {
         let isNeeded = core.withLock { core in
             let row = core.table.rows[id]
             let queued = core.queue.contains { operation in operation.steps.contains { $0.mentions(path) } }
-            return queued || row?.change.content?.path == path || row?.unfinished?.content?.path == path
-                || core.table.runs[id]?.content?.path == path
+            return queued || row?.needs(path) ?? false || core.table.runs[id]?.content?.path == path
         }
         if isNeeded || view.withLock({ $0.drafts[id]?.draft.path == path }) { return }
         do throws(SystemError) { try Files.remove(path) } catch {
@@ -226,11 +225,18 @@ extension Staging.Core {
     }
 }
 
+extension PendingTable.Row {
+    /// Whether a file of contents is one of its.
+    fileprivate func needs(_ path: String) -> Bool {
+        [change.content, unfinished?.content, before?.content].contains { $0?.path == path }
+    }
+}
+
 extension PendingTable.Step {
     fileprivate func mentions(_ path: String) -> Bool {
         switch self {
         case .row(_, let row), .unrecorded(_, let row):
-            row?.change.content?.path == path || row?.unfinished?.content?.path == path
+            row?.needs(path) ?? false
         case .run(_, let change): change?.content?.path == path
         case .batch, .conflict, .abandoned: false
         }

@@ -122,7 +122,11 @@ extension Staging {
         } catch { throw StagingError(error) }
         if change(id: entry.id)?.content != nil { return nil }
         let cached: FileDescriptor?
-        do throws(CacheError) { cached = try cache.cachedBody(id: entry.id) } catch { throw StagingError(error) }
+        do throws(CacheError) { cached = try cache.cachedBody(id: entry.id) } catch {
+            // A listing has met its rename half done: the catalog does not know it for a while.
+            guard error.kind == .notFound else { throw StagingError(error) }
+            cached = nil
+        }
         guard let body = cached else { throw StagingError(.crossDevice, "\(fileName) is not cached") }
         let (path, file) = try newFile()
         do throws(SystemError) {

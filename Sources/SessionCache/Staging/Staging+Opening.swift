@@ -84,7 +84,9 @@ extension Staging {
                     row.change.content?.size = status.size
                 }
             }
-            if let content = row.unfinished?.content { files.insert(content.path) }
+            for content in [row.unfinished?.content, row.before?.content] {
+                if let content { files.insert(content.path) }
+            }
             // What failed is tried again by a new process.
             if row.change.state == .open || row.change.state == .failed {
                 row.change.state = core.table.restingState(row.change)
@@ -100,6 +102,7 @@ extension Staging {
         }
         core.lastBatch = try journal.number("last_batch") ?? 0
         core.table.setBatch(try journal.number("batch"))
+        core.table.endOldBatches()
         _ = core.table.takeSteps()
         core.table.assumeSent()
         for name in (try? Files.names(in: contents)) ?? [] {

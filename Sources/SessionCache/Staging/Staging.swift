@@ -125,6 +125,8 @@ public final class Staging: Sendable {
     /// All changes, in the order in which they were made.
     public func changes() -> [PendingChange] {
         let found = view.withLock { view in view.table.rows.values.map(\.change) }
+            // What stands for something that the open batch has taken away is no change.
+            .filter { $0.name != nil || $0.remoteName != nil }
         return found.sorted { $0.sequence < $1.sequence }
     }
 
