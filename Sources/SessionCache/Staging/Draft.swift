@@ -26,7 +26,7 @@ final class Draft: Sendable {
     let id: Int64
     let path: String
     let file: FileDescriptor
-    /// ``Staging/Core/rebases`` from before its base was looked up.
+    /// ``Staging/View/rebases`` from before its base was looked up.
     let rebases: Int64
     let state: Mutex<State>
     let flushing: Mutex<Flushed>

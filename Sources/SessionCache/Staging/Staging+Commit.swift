@@ -21,6 +21,8 @@ extension Staging {
         var detached: [Int64]
         /// What open files without a row are based on now.
         var rebased: [PendingTable.Remote]
+        /// How often that happened by then.
+        var rebases: Int64
         /// Whether the reserve of a full disk may be used for it.
         var isVital: Bool
         /// What has to happen between the journal and the view.
@@ -70,7 +72,7 @@ extension Staging {
                     core.queue.append(
                         Operation(
                             ticket: ticket, steps: core.table.takeSteps(), detached: core.detached,
-                            rebased: core.rebased, isVital: isVital, hook: hook,
+                            rebased: core.rebased, rebases: core.rebases, isVital: isVital, hook: hook,
                             lastBatch: core.lastBatch == lastBatch ? nil : core.lastBatch))
                     return value
                 }
@@ -137,6 +139,7 @@ extension Staging {
             _ = view.table.takeSteps()
             if !rows.rows.isEmpty { view.named = nil }
             for operation in operations {
+                view.rebases = max(view.rebases, operation.rebases)
                 for remote in operation.rebased {
                     view.drafts[remote.id]?.draft.state.withLock { $0.base = remote }
                 }

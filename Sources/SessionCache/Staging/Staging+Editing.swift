@@ -37,7 +37,7 @@ extension Staging {
     /// Makes the draft of a file, or says why there is none.
     private func prepare(_ id: Int64, truncating: Bool) {
         do throws(StagingError) {
-            let rebases = core.withLock { $0.rebases }
+            let rebases = view.withLock { $0.rebases }
             var base = try namedBase(of: id)
             if truncating { return finish(id, try makeDraft(id, base, rebases, copying: nil)) }
             while let content = base.content {
@@ -64,7 +64,7 @@ extension Staging {
         do throws(StagingError) {
             let body = try fetched.get()
             for _ in 0..<8 {
-                let rebases = core.withLock { $0.rebases }
+                let rebases = view.withLock { $0.rebases }
                 let base = try namedBase(of: id)
                 let kept = try cached(id)
                 // While it was fetched another version may have become known: the body must be of what is replaced.
