@@ -263,6 +263,22 @@ import Testing
         #expect(try catalog.apply(objects(1..<2)).added.count == 1)
     }
 
+    /// A client that saw the version before this machine's, which is of the same second.
+    @Test func aRowOfTheSameSecondHasToBeConfirmed() throws {
+        let time = "2023-11-14T22:13:20+00:00"
+        _ = try catalog.published([session(try catalog.reserveID(), 1, size: 10, uploaded: 1_700_000_000)])
+        _ = try catalog.apply([row(1, size: 10, md5: hex("b"), created: time)])
+        let late = row(1, size: 9, md5: hex("a"), created: time)
+        var reading = Sighting(since: try catalog.writeMark())
+        #expect(try catalog.apply([late], sighting: &reading).changed.isEmpty)
+        #expect(reading.rowsInDoubt == 1)
+        var again = Sighting(since: try catalog.writeMark())
+        again.followsListing = true
+        #expect(try catalog.apply([late], sighting: &again).changed.isEmpty)
+        #expect(again.rowsInDoubt == 0)
+        #expect(try entry(1)?.size == 10)
+    }
+
     // MARK: Passes from before
 
     @Test func aListingFromBeforeDoesNotDropWhatWasPublishedMeanwhile() throws {

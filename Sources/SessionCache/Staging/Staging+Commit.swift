@@ -21,6 +21,7 @@ extension Staging {
         var detached: [Int64]
         /// What open files without a row are based on now.
         var rebased: [PendingTable.Remote]
+        /// How often that happened by then.
         var rebases: Int64
         /// Whether the reserve of a full disk may be used for it.
         var isVital: Bool
@@ -138,7 +139,7 @@ extension Staging {
             _ = view.table.takeSteps()
             if !rows.rows.isEmpty { view.named = nil }
             for operation in operations {
-                view.rebases = operation.rebases
+                view.rebases = max(view.rebases, operation.rebases)
                 for remote in operation.rebased {
                     view.drafts[remote.id]?.draft.state.withLock { $0.base = remote }
                 }

@@ -40,6 +40,8 @@ public final class Staging: Sendable {
     struct View {
         var table = PendingTable()
         var drafts: [Int64: OpenDraft] = [:]
+        /// How many of ``Core/rebases`` are shown.
+        var rebases: Int64 = 0
         /// Who waits for contents that are being fetched for editing.
         var preparing: [Int64: [Opening]] = [:]
         /// ``Core/rebases`` as far as the view has followed.

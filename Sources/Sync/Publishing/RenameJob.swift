@@ -79,14 +79,26 @@ struct RenameJob {
     }
 
     /// Whether an object under the new name holds the contents of the version under the old one.
-    private func isSame(_ target: ObjectInfo, as version: ObjectVersion) async throws(PublishStop) -> Bool {
+    /// - Parameter source: the object of that version, where it is there to be read.
+    private func isSame(
+        _ target: ObjectInfo, as version: ObjectVersion, source: ObjectInfo? = nil
+    ) async throws(PublishStop) -> Bool {
         guard target.size == version.size else { return false }
         if let tag = target.etag, tag == version.etag { return true }
-        let entry = (try? context.catalog.entry(id: change.id)) ?? nil
-        guard let md5 = version.contentMD5 ?? (entry?.etag == version.etag ? entry?.contentMD5 : nil) else {
-            return false
+        return try await stopping(undoes: true) { () throws(StoreError) in
+            var md5 = knownMD5(of: version)
+            // A copy that is not known again would be a conflict with oneself.
+            if md5 == nil, let source { md5 = try await context.md5(of: source) }
+            guard let md5 else { return false }
+            return try await context.md5(of: target) == md5
         }
-        return try await stopping(undoes: true) { () throws(StoreError) in try await context.md5(of: target) } == md5
+    }
+
+    private func knownMD5(of version: ObjectVersion) -> [UInt8]? {
+        if let md5 = version.contentMD5 { return md5 }
+        if let remote = change.remote, remote.etag == version.etag, let md5 = remote.contentMD5 { return md5 }
+        let entry = (try? context.catalog.entry(id: change.id)) ?? nil
+        return entry?.etag == version.etag ? entry?.contentMD5 : nil
     }
 
     /// Copies the body to the new name.
@@ -104,7 +116,7 @@ struct RenameJob {
                 if let conflict = change.conflict, let tag = base.etag {
                     await BucketVersionKeeper(context: context).keep(newName, etag: tag, conflict: conflict)
                 }
-            } else if try await isSame(found, as: ObjectVersion(source)) {
+            } else if try await isSame(found, as: ObjectVersion(source), source: source) {
                 // An earlier try whose answer was lost.
                 return (found, nil)
             } else {
@@ -126,7 +138,7 @@ struct RenameJob {
         let (before, after) = try await stopping(undoes: true) { () throws(StoreError) in
             (try await context.head(oldName.bodyKey), try await context.head(newName.bodyKey))
         }
-        if let after, after != found, try await isSame(after, as: ObjectVersion(source)) {
+        if let after, after != found, try await isSame(after, as: ObjectVersion(source), source: source) {
             return (after, replaced)
         }
         guard let before, before.etag == source.etag else { throw .conflict(.renamed, found: before) }
