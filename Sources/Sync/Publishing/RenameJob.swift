@@ -94,7 +94,7 @@ struct RenameJob {
         }
     }
 
-    private func knownMD5(of version: ObjectVersion) -> [UInt8]? {
+    private func knownMD5(of version: ObjectVersion) -> String? {
         if let md5 = version.contentMD5 { return md5 }
         if let remote = change.remote, remote.etag == version.etag, let md5 = remote.contentMD5 { return md5 }
         let entry = (try? context.catalog.entry(id: change.id)) ?? nil
