@@ -44,8 +44,6 @@ public final class Staging: Sendable {
         var rebases: Int64 = 0
         /// Who waits for contents that are being fetched for editing.
         var preparing: [Int64: [Opening]] = [:]
-        /// ``Core/rebases`` as far as the view has followed.
-        var rebases: Int64 = 0
         /// The ids of rows with a name, in order; nil when they have to be gathered again.
         var named: [Int64]?
     }
