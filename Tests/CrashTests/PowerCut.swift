@@ -12,7 +12,7 @@ import Testing
         try #require(geteuid() == 0, "this test mounts disks in files: run it as root")
         let all = try KillAtEveryStep().listSteps(.directory, large: false)
         #expect(all.count >= 8, "the write path has more steps than \(all)")
-        let stride = KillAtEveryStep.isThorough ? 1 : filesystem == .btrfs ? 4 : 8
+        let stride = KillAtEveryStep.isThorough ? 1 : filesystem == .btrfs ? 2 : 5
         for step in Swift.stride(from: 0, to: all.count, by: stride).map({ all[$0] }) {
             print("no power at \(step) on \(filesystem)")
             try onDisk(filesystem) { world, disk in
