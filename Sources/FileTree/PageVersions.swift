@@ -7,9 +7,12 @@ internal import Platform
 /// version, and must not be given pages of the old one beside it: pages are kept only for the version that they were
 /// read from.
 final class PageVersions: Sendable {
-    struct Version: Equatable {
-        var etag: String
-        var size: UInt64
+    enum Version: Equatable {
+        /// A version that the catalog names.
+        case whole(etag: String, size: UInt64)
+        /// What a download brings, by ``SessionCache/OpenBody/arrival``. Who opens the session beside it must not drop
+        /// the pages: the kernel holds those that somebody waits for, and he would wait with him, deaf to signals.
+        case arriving(UInt64)
     }
 
     /// Sessions that are remembered; of more, the pages are read again once.
@@ -40,7 +43,7 @@ extension FileTree {
         guard session.isOfBucket else { return pages.forget(session.id) }
         let entry = (try? sources.catalog.entry(id: session.id)) ?? nil
         session.tell(entry?.size)
-        let isSame = pages.begin(session.id, session.wholeVersion(entry))
+        let isSame = pages.begin(session.id, session.pageVersion(entry))
         session.keepPages(isSame)
         if isSame { return }
         for other in openSessions where other.id == session.id && other !== session { other.follow(sources) }

@@ -60,12 +60,14 @@ final class SessionFile: OpenFile {
 
     func keepPages(_ isSame: Bool) { state.withLock { $0.keepsPages = isSame } }
 
-    /// The version of the bucket that is open, whole and named by the catalog; nil where one of these is not so.
-    func wholeVersion(_ entry: SessionEntry?) -> PageVersions.Version? {
-        guard case .body(let body) = state.withLock({ $0.source }), body.complete != nil, let entry,
-            body.isCurrent(for: entry), let tag = entry.etag
-        else { return nil }
-        return PageVersions.Version(etag: tag, size: entry.size)
+    /// What pages of the open session are read from: the version of the bucket that the catalog names; nil where it is
+    /// another one, or has no tag.
+    func pageVersion(_ entry: SessionEntry?) -> PageVersions.Version? {
+        guard case .body(let body) = state.withLock({ $0.source }), let entry, body.isCurrent(for: entry) else {
+            return nil
+        }
+        if body.complete == nil { return body.arrival.map { .arriving($0) } }
+        return entry.etag.map { .whole(etag: $0, size: entry.size) }
     }
 
     /// The size that programs were told when the file was opened.

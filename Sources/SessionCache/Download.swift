@@ -59,6 +59,8 @@ final class Download: Sendable {
     let id: Int64
     let fileName: String
     let key: String
+    /// Which download of the cache's it is.
+    let number: UInt64
     private let firstETag: String?
     let cache: SessionCache
     let state: Mutex<State>
@@ -69,6 +71,7 @@ final class Download: Sendable {
         key = SessionCache.keyPrefix + entry.fileName
         firstETag = entry.etag
         self.cache = cache
+        number = cache.arrivals.wrappingAdd(1, ordering: .relaxed).newValue
         let digest = entry.contentMD5.map { Digest.md5($0) } ?? entry.sha256.map { Digest.sha256($0) }
         let plan = DownloadPlan(
             subject: key, size: entry.size, expectedETag: entry.etag, catalogDigest: digest,

@@ -40,6 +40,13 @@ public final class OpenBody: Sendable {
         }
     }
 
+    /// The number of the download that the bytes come by; nil where they come from a file of the cache. What is read of
+    /// one download is all of one version.
+    public var arrival: UInt64? {
+        if case .arriving(let download, _) = current { return download.number }
+        return nil
+    }
+
     /// The size in bytes as known now: that of the catalog until the store has answered.
     public var size: UInt64 {
         switch current {

@@ -42,6 +42,8 @@ public final class SessionCache: Sendable {
     let lanes = Lanes()
     let state = Mutex(State())
     private let downloaded = Atomic<UInt64>(0)
+    /// How many downloads there have been, for their numbers.
+    let arrivals = Atomic<UInt64>(0)
     private let onFactsChanged: @Sendable (CatalogDelta) -> Void
 
     /// Opens the cache. What earlier processes left behind is tidied up in the background.

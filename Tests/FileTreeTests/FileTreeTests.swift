@@ -158,6 +158,18 @@ private final class World {
         #expect(try await world.contents(inode) == other)
     }
 
+    /// Dropping pages waits for those that a reader waits for: who joins a download keeps what it has brought.
+    @Test func pagesOfADownloadAreShared() async throws {
+        let world = try await World()
+        let inode = try world.tree.lookup("20250622085632_login.fastshot", in: Inode(slot: .sessions)).inode
+        let first = try world.tree.open(inode)
+        #expect(!first.file.keepsPages)
+        let second = try world.tree.open(inode)
+        // While it is arriving now, it was when it was opened.
+        if case .keep = second.file.caching { #expect(second.file.keepsPages) }
+        for handle in [first.handle, second.handle] { world.tree.close(handle) }
+    }
+
     /// The kernel asks for pages by the size that it was told.
     @Test func aShorterVersionIsNotFilledUp() async throws {
         let world = try await World()
