@@ -42,7 +42,7 @@ extension FileTree {
     func settlePages(_ session: SessionFile) {
         guard session.isOfBucket else { return pages.forget(session.id) }
         let entry = (try? sources.catalog.entry(id: session.id)) ?? nil
-        session.tell(entry?.size)
+        session.note(entry)
         let isSame = pages.begin(session.id, session.pageVersion(entry))
         session.keepPages(isSame)
         if isSame { return }

@@ -23,6 +23,8 @@ final class SessionFile: OpenFile {
         var isClosed = false
         var keepsPages = true
         var toldSize: UInt64?
+        /// The MD5 of the body that was opened, as far as the catalog knew it.
+        var openedMD5: String?
     }
 
     let id: Int64
@@ -70,8 +72,15 @@ final class SessionFile: OpenFile {
         return entry.etag.map { .whole(etag: $0, size: entry.size) }
     }
 
-    /// The size that programs were told when the file was opened.
-    func tell(_ size: UInt64?) { state.withLock { $0.toldSize = size } }
+    /// Notes what the catalog told of the session when it was opened: the size is what programs know.
+    func note(_ entry: SessionEntry?) {
+        state.withLock { state in
+            state.toldSize = entry?.size
+            if case .body(let body) = state.source, let entry, body.isCurrent(for: entry) {
+                state.openedMD5 = entry.contentMD5
+            }
+        }
+    }
 
     /// Whether the body has another size than the kernel takes it to have.
     /// - Parameters:
@@ -134,6 +143,8 @@ final class SessionFile: OpenFile {
         switch current.source {
         case .body(let body):
             guard let entry = try? sources.catalog.entry(id: id), !body.isCurrent(for: entry) else { return }
+            // A rename makes another object of the same bytes.
+            if entry.size == body.size, let md5 = current.openedMD5, md5 == entry.contentMD5 { return }
             state.withLock { $0.isSuperseded = true }
         case .local:
             // Sent, or given up: from now on the bucket's version is the session's. One that has no name any more
@@ -151,6 +162,9 @@ final class SessionFile: OpenFile {
             defer {
                 state.source = source
                 state.isSuperseded = false
+                // Programs of this machine have written the contents since: the kernel knows their size from them.
+                state.toldSize = nil
+                state.openedMD5 = nil
             }
             return state.source
         }
