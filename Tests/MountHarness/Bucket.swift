@@ -42,6 +42,7 @@ package final class Bucket {
         case fixture
     }
 
+    package let kind: StoreKind
     /// STORE of the command line.
     package let url: String
     /// What commands need to find it.
@@ -54,6 +55,7 @@ package final class Bucket {
     private var runningAgent: BucketAgent?
 
     init(_ kind: StoreKind, directory: String, proxied: Bool, _ contents: Contents) throws {
+        self.kind = kind
         self.directory = directory
         server = try kind.server()
         proxy = proxied ? try FaultProxy(target: try #require(server?.port)) : nil
