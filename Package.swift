@@ -78,7 +78,7 @@ let package = Package(
         tests("JSONTests", ["JSON"]),
         tests("CloudStoresTests", ["CloudStores", "ObjectStore", "Platform", "JSON", "Digests", "TestSupport"]),
         tests("DigestsTests", ["Digests"]),
-        tests("SessionFormatTests", ["SessionFormat", "JSON", "Digests"]),
+        tests("SessionFormatTests", ["SessionFormat", "JSON", "Digests", "TestSupport"]),
         tests(
             "SessionCacheTests",
             [

@@ -58,6 +58,10 @@ static inline int sfs_madv_dontneed(void) { return MADV_DONTNEED; }
 static inline int sfs_fallocate_range(int descriptor, int keep, off_t offset, off_t length) {
     return (int)syscall(SYS_fallocate, descriptor, keep ? 1 : 0, offset, length);  // FALLOC_FL_KEEP_SIZE
 }
+// sync_file_range(2) is declared only for GNU sources. 2 is SYNC_FILE_RANGE_WRITE: begins, and waits for nothing.
+static inline int sfs_begin_writeback(int descriptor, off_t offset, off_t length) {
+    return (int)syscall(SYS_sync_file_range, descriptor, offset, length, 2);
+}
 // ioctl(2) is variadic: a copy that shares its blocks (FICLONE).
 static inline int sfs_clone(int target, int source) { return ioctl(target, FICLONE, source); }
 // copy_file_range(2) is declared only for GNU sources. Copies at an offset that is the same in both.

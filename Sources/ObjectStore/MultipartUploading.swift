@@ -109,9 +109,11 @@ private struct PartwiseUpload: Sendable {
         digests: @Sendable () async throws(StoreError) -> ContentDigests, resuming: MultipartProgress?,
         note: @Sendable (MultipartProgress?) throws(StoreError) -> Void, progress: @Sendable (UInt64) -> Void
     ) async throws(StoreError) -> ObjectInfo {
-        try await check(condition, resuming, note)
+        // Many bytes are not sent for a condition that fails already. The look costs no time.
+        async let refusal = refusal(condition)
         let (current, plan, present) = try await begun(length, resuming, note)
         do throws(StoreError) {
+            if let refusal = await refusal { throw refusal }
             let parts = try await send(current, plan, present, progress)
             _ = try await digests()
             let info = try await multipart.complete(current.uploadID, key, parts: parts, condition)
@@ -128,23 +130,21 @@ private struct PartwiseUpload: Sendable {
         }
     }
 
-    /// Many bytes are not sent for a condition that fails already.
-    private func check(
-        _ condition: WriteCondition, _ resuming: MultipartProgress?,
-        _ note: @Sendable (MultipartProgress?) throws(StoreError) -> Void
-    ) async throws(StoreError) {
-        guard condition != .always else { return }
+    /// Why nothing can come of a write under a condition; nil when something can.
+    private func refusal(_ condition: WriteCondition) async -> StoreError? {
+        guard condition != .always else { return nil }
         var found: ObjectInfo?
-        do throws(StoreError) { found = try await store.head(key) } catch  where error.kind == .notFound {}
-        let holds: Bool
-        switch condition {
-        case .always: return
-        case .ifAbsent: holds = found == nil
-        case .ifMatch(let tag): holds = found?.etag == tag
+        do throws(StoreError) { found = try await store.head(key) } catch {
+            guard error.kind == .notFound else { return error }
         }
-        guard !holds else { return }
-        if let resuming { await forget(resuming, note) }
-        throw StoreError(.precondition, key: key, message: "the object is not the version that was meant")
+        let holds =
+            switch condition {
+            case .always: true
+            case .ifAbsent: found == nil
+            case .ifMatch(let tag): found?.etag == tag
+            }
+        return holds
+            ? nil : StoreError(.precondition, key: key, message: "the object is not the version that was meant")
     }
 
     /// The upload that was begun before, with the parts that the server has, else a new one.

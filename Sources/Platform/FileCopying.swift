@@ -52,6 +52,13 @@ extension FileDescriptor {
         }
     }
 
+    /// Begins writing a range to the disk, and waits for nothing (sync_file_range(2)): a later ``synchronize()`` finds less
+    /// to do. Makes nothing durable, and reports no error; that one does.
+    public func beginWriteback(_ range: Range<UInt64>) {
+        guard let start = Int64(exactly: range.lowerBound), let length = Int64(exactly: range.count) else { return }
+        _ = sfs_begin_writeback(raw, off_t(start), off_t(length))
+    }
+
     /// Whether the call failed as the file would be too large.
     public static func isTooLarge(_ error: SystemError) -> Bool { error.code == EFBIG }
 }

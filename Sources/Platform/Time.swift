@@ -89,6 +89,11 @@ public struct Timestamp: Sendable, Hashable, Comparable {
     public func seconds(since earlier: Timestamp) -> Double {
         Double(nanoseconds - earlier.nanoseconds) / 1_000_000_000
     }
+
+    /// The time so many seconds later; a billion at most.
+    public func later(by seconds: Double) -> Timestamp {
+        Timestamp(nanoseconds: nanoseconds + Int64(min(seconds, 1e9) * 1e9))
+    }
 }
 
 private func pad(_ value: Int, _ width: Int) -> String {

@@ -213,8 +213,3 @@ private func word(_ state: Connectivity.State) -> String {
     case .forced: "forced"
     }
 }
-
-/// Waits until something is so. The test's time limit ends a wait for what never comes.
-private func eventually(_ condition: () throws -> Bool) async throws {
-    while try !condition() { try await Task.sleep(for: .milliseconds(2)) }
-}

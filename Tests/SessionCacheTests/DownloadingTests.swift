@@ -4,6 +4,7 @@ import ObjectStore
 import Operations
 import Platform
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import SessionCache

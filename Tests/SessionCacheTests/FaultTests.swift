@@ -2,6 +2,7 @@ import Catalog
 import Foundation
 import ObjectStore
 import Platform
+import TestSupport
 import Testing
 
 @testable import SessionCache

@@ -147,8 +147,3 @@ func pattern(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
     bytes.removeLast(bytes.count - count)
     return bytes
 }
-
-/// Waits until something is so. For what happens on other threads soon; the test's time limit bounds it.
-func eventually(_ condition: () throws -> Bool) async throws {
-    while try !condition() { try await Task.sleep(nanoseconds: 2_000_000) }
-}

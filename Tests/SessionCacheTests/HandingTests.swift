@@ -3,6 +3,7 @@ import Digests
 import Foundation
 import ObjectStore
 import Platform
+import TestSupport
 import Testing
 
 @testable import SessionCache

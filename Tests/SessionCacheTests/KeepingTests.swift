@@ -3,6 +3,7 @@ import Foundation
 import ObjectStore
 import Operations
 import Platform
+import TestSupport
 import Testing
 
 @testable import SessionCache

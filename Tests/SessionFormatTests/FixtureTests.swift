@@ -2,6 +2,7 @@ import Digests
 import Foundation
 import JSON
 import SessionFormat
+import TestSupport
 import Testing
 
 /// Everything in the bucket that a FastShot client wrote, read and written again.
@@ -116,7 +117,7 @@ import Testing
     }
 
     @Test func mutatedFilesNeverCrash() throws {
-        var random = SeededGenerator(state: 37)
+        var random = SeededGenerator(seed: 37)
         let names = try Fixture.names()
         for _ in 0..<300 {
             let name = names.randomElement(using: &random) ?? names[0]

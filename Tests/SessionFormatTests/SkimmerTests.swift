@@ -1,5 +1,6 @@
 import JSON
 import SessionFormat
+import TestSupport
 import Testing
 
 /// A skimmer answers what the whole object read at once answers, errors and their places included.
@@ -42,7 +43,7 @@ import Testing
     ) throws {
         let name = try #require(name)
         let expected = whole(bytes, key, name)
-        var random = SeededGenerator(state: UInt64(bytes.count))
+        var random = SeededGenerator(seed: UInt64(bytes.count))
         var cuts: [[Int]] = [[]]
         for longest in [3, 40, 3000] {
             cuts.append((0..<200).map { _ in Int.random(in: 0...longest, using: &random) })
@@ -148,7 +149,7 @@ import Testing
     @Test(arguments: [nil, "demo-key"]) func everyKindOfDamage(key: String?) throws {
         let metadata: JSONValue = ["name": "né\u{1F600}\\", "tags": ["a", 1.5, -2e-3, true], "image_count": 2]
         let whole = SessionContainer(cover: cover, session: session, metadata: metadata).encode(key: key)
-        var random = SeededGenerator(state: 7)
+        var random = SeededGenerator(seed: 7)
         let bytes = Array(#"{}[]",:\ue0-.+tfn F"#.utf8) + [0x00, 0x1F, 0x7F, 0x80, 0xBF, 0xC3, 0xE0, 0xED, 0xF0, 0xFF]
         for round in 0..<3000 {
             var damaged = whole

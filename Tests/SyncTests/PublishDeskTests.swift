@@ -34,6 +34,24 @@ import Testing
         #expect(desk.mayBegin(2, after(PublishDesk.longestPauseInHurry)))
     }
 
+    @Test func whoCopiesFilesInGoesFirstForAWhile() {
+        var desk = PublishDesk(parallel: 4)
+        var activity = WritingActivity(after: nil, at: start)
+        #expect(desk.room(start, activity) == PublishDesk.parallelWhileCopying)
+        #expect(desk.room(after(0.031), activity) == 4, "it was one file")
+        for number in 1...20 { activity = WritingActivity(after: activity, at: after(Double(number) * 0.02)) }
+        #expect(activity.began == start)
+        #expect(desk.room(after(0.41), activity) == PublishDesk.parallelWhileCopying)
+        #expect(desk.givesWay(to: activity, after(0.41)).map { $0 > 0.019 && $0 < 0.021 } == true)
+        desk.hurries = 1
+        #expect(desk.room(after(0.41), activity) == 4, "somebody waits")
+        desk.hurries = 0
+        for number in 21...60 { activity = WritingActivity(after: activity, at: after(Double(number) * 0.02)) }
+        #expect(desk.room(after(1.2), activity) == 4, "it takes long")
+        activity = WritingActivity(after: activity, at: after(2))
+        #expect(activity.began == after(2))
+    }
+
     @Test func refusedCredentialsStopEverythingForAWhile() {
         var desk = PublishDesk(parallel: 4)
         desk.pause(1, after: StoreError(.unauthenticated, message: ""), now: start, random: 0)

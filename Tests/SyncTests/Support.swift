@@ -109,8 +109,3 @@ func runSQL(_ path: String, _ sql: String) throws {
         sqlite3_exec(database, sql, nil, nil, nil) == SQLITE_OK
     else { throw CocoaError(.fileWriteUnknown) }
 }
-
-/// Waits until something is so. The test's time limit ends a wait for what never comes.
-func eventually(_ condition: () throws -> Bool) async throws {
-    while try !condition() { try await Task.sleep(for: .milliseconds(2)) }
-}

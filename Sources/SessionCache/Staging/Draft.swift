@@ -14,6 +14,7 @@ final class Draft: Sendable {
         var base: PendingTable.Remote?
         /// It has no name any more.
         var isDetached = false
+        var prefix: OrderedPrefix
     }
 
     struct Flushed {
@@ -28,19 +29,24 @@ final class Draft: Sendable {
     let file: FileDescriptor
     /// ``Staging/View/rebases`` from before its base was looked up.
     let rebases: Int64
+    let observer: GrowthObserver
     let state: Mutex<State>
     let flushing: Mutex<Flushed>
 
     /// - Parameter isChanged: whether it differs from what the journal or the bucket has.
     init(
         id: Int64, path: String, file: FileDescriptor, size: UInt64, modified: Timestamp, base: PendingTable.Remote?,
-        rebases: Int64, isChanged: Bool
+        rebases: Int64, observer: GrowthObserver, isChanged: Bool
     ) {
         self.id = id
         self.path = path
         self.file = file
         self.rebases = rebases
-        state = Mutex(State(size: size, modified: modified, version: isChanged ? 1 : 0, base: base))
+        self.observer = observer
+        state = Mutex(
+            State(
+                size: size, modified: modified, version: isChanged ? 1 : 0, base: base,
+                prefix: OrderedPrefix(isEmpty: size == 0)))
         flushing = Mutex(Flushed(version: 0))
     }
 
@@ -54,17 +60,32 @@ final class Draft: Sendable {
             try file.write(bytes, at: offset)
         } catch {
             // Some of them may have been written.
-            if let size = try? file.size() { state.withLock { $0.change(size: size) } }
+            let spoiled = state.withLock { state in
+                if let size = try? file.size() { state.change(size: size) }
+                return state.prefix.cut(to: offset)
+            }
+            if let spoiled { observer.tell(path, spoiled) }
             throw error
         }
         // After the bytes, so that a flush which sees this version has them.
         let end = offset + UInt64(bytes.byteCount)
-        state.withLock { state in state.change(size: max(state.size, end)) }
+        let growth = state.withLock { state in
+            state.change(size: max(state.size, end))
+            return state.prefix.wrote(offset..<end)
+        }
+        guard let growth else { return }
+        // The disk begins with a large file while it is still written, so that close has less to wait for.
+        if case .grown(let blocks) = growth { file.beginWriteback(blocks) }
+        observer.tell(path, growth)
     }
 
     func truncate(to size: UInt64) throws(SystemError) {
         try file.truncate(to: size)
-        state.withLock { $0.change(size: size) }
+        let spoiled = state.withLock { state in
+            state.change(size: size)
+            return state.prefix.cut(to: size)
+        }
+        if let spoiled { observer.tell(path, spoiled) }
     }
 
     func allocate(_ range: Range<UInt64>, keepingSize: Bool) throws(SystemError) {

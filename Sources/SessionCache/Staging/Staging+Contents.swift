@@ -44,7 +44,8 @@ extension Staging {
         do throws(StagingError) {
             let id = try reserveID()
             let draft = Draft(
-                id: id, path: path, file: file, size: 0, modified: now, base: nil, rebases: 0, isChanged: true)
+                id: id, path: path, file: file, size: 0, modified: now, base: nil, rebases: 0, observer: growth,
+                isChanged: true)
             let show: @Sendable () -> Void = {
                 self.view.withLock { $0.drafts[id] = OpenDraft(draft: draft, writers: 1) }
             }
@@ -127,6 +128,7 @@ extension Staging {
             view.drafts[draft.id]?.writers -= 1
             return view.drafts[draft.id]?.writers == 0
         }
+        noteActivity()
         guard isLast else { return }
         var isAccepted = true
         do throws(StagingError) { try flush(draft) } catch {

@@ -121,7 +121,7 @@ extension Staging {
             return Draft(
                 id: id, path: path, file: file, size: try file.size(),
                 modified: source == nil ? .now : modified ?? base.modified, base: base.remote,
-                rebases: base.rebases, isChanged: source == nil)
+                rebases: base.rebases, observer: growth, isChanged: source == nil)
         } catch {
             try? Files.remove(path)
             throw StagingError(error)

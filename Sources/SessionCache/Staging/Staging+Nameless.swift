@@ -14,7 +14,7 @@ extension Staging {
             try file.copyContents(of: source)
             made = Draft(
                 id: id, path: path, file: file, size: try file.size(), modified: .now, base: nil, rebases: 0,
-                isChanged: false)
+                observer: growth, isChanged: false)
         } catch {
             try? Files.remove(path)
             throw StagingError(error)

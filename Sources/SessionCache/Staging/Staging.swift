@@ -78,6 +78,8 @@ public final class Staging: Sendable {
     let pending = Atomic<Int>(0)
     let hasWriters = Atomic<Bool>(false)
     let readyHandler = Guarded<(@Sendable () -> Void)?>(nil)
+    let growth = GrowthObserver()
+    let activity = Guarded<WritingActivity?>(nil)
     let pool = BlockingPool(name: "staging")
 
     static let log = Log("staging")
@@ -107,6 +109,7 @@ public final class Staging: Sendable {
         }
         lock.withLock { $0 = nil }
         readyHandler.withLock { $0 = nil }
+        growth.set(nil)
     }
 
     /// Whether files of this name are sent to the bucket: `<stem>.fastshot` that is no dot-file. Others live here only.
@@ -159,8 +162,18 @@ public final class Staging: Sendable {
     /// Whether any file is open for writing now.
     public var isBeingWritten: Bool { view.withLock { !$0.drafts.isEmpty } }
 
+    /// When files were opened or closed for writing without a break, up to the last time.
+    public var writingActivity: WritingActivity? { activity.withLock { $0 } }
+
+    /// A file was opened or closed for writing.
+    func noteActivity() {
+        let now = Timestamp.monotonic
+        activity.withLock { $0 = WritingActivity(after: $0, at: now) }
+    }
+
     /// A file of this name is about to be written: there will be something to send.
     func noteWriting(_ fileName: String?) {
+        noteActivity()
         guard let fileName, Self.isPublished(fileName) else { return }
         if !hasWriters.exchange(true, ordering: .acquiringAndReleasing) { announceReady() }
     }

@@ -21,6 +21,7 @@ struct PublishContext: Sendable {
     let committer: SentCommitter
     let board: PublishBoard
     let begun: BegunUploads
+    let early: EarlyPasses
     let pool: BlockingPool
     /// For what comes after the row.
     let slots: Slots

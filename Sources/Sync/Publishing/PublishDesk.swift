@@ -1,5 +1,6 @@
 internal import ObjectStore
 internal import Platform
+internal import SessionCache
 
 /// Which changes are being sent, and which rest after a failure. Knows no clock and makes no request.
 struct PublishDesk {
@@ -27,6 +28,11 @@ struct PublishDesk {
     /// Seconds between tries while the credentials are not accepted.
     static let credentialsPause = 30.0
 
+    /// Uploads at the same time while a program copies files in.
+    static let parallelWhileCopying = 4
+    /// Seconds after which that does not count any more.
+    static let longestGivingWay = 1.0
+
     private let parallel: Int
     private var stages: [Int64: Stage] = [:]
     private var pauses: [Int64: Pause] = [:]
@@ -48,9 +54,19 @@ struct PublishDesk {
     var resting: Int { pauses.count }
 
     /// How many changes may begin now.
-    func room(_ now: Timestamp) -> Int {
+    /// - Parameter activity: programs that copy files in.
+    func room(_ now: Timestamp, _ activity: WritingActivity? = nil) -> Int {
         if let restsUntil, restsUntil > now { return 0 }
+        let parallel = givesWay(to: activity, now) == nil ? parallel : min(parallel, Self.parallelWhileCopying)
         return min(parallel - preparing, Self.most - stages.count)
+    }
+
+    /// Seconds for which programs that copy files in go first: their uploads would take processor and disk from them.
+    /// Nil when they do not, as when they have taken long or somebody waits for the uploads.
+    func givesWay(to activity: WritingActivity?, _ now: Timestamp) -> Double? {
+        guard let activity, hurries == 0, activity.isGoingOn(now) else { return nil }
+        guard now < activity.began.later(by: Self.longestGivingWay) else { return nil }
+        return activity.last.later(by: WritingActivity.longestBreak).seconds(since: now)
     }
 
     func isRunning(_ id: Int64) -> Bool { stages[id] != nil }
@@ -181,11 +197,5 @@ enum GatheringRule {
         var due = first.later(by: longest)
         if preparing == 0 { due = hurry ? now : min(due, last.later(by: gathering)) }
         return max(0, due.seconds(since: now))
-    }
-}
-
-extension Timestamp {
-    func later(by seconds: Double) -> Timestamp {
-        Timestamp(nanoseconds: nanoseconds + Int64(min(seconds, 1e9) * 1e9))
     }
 }

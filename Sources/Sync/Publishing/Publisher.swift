@@ -46,14 +46,17 @@ public final class Publisher: Sendable {
         let begun = BegunUploads(path: stateDirectory + "/begun-uploads.json", age: options.strayAge)
         sweep = UploadSweep(staging: staging, store: store, begun: begun, pool: pool)
         board = PublishBoard(parallel: options.parallel)
+        let early = EarlyPasses(key: options.key, pool: pool)
         self.connectivity = connectivity
         context = PublishContext(
             store: store, staging: staging, catalog: catalog, cache: cache, operations: operations, options: options,
             stateDirectory: stateDirectory, conditions: conditions,
             gathering: PublishGathering(writer: writer, watch: watch),
-            committer: SentCommitter(staging: staging, pool: pool), board: board, begun: begun, pool: pool,
+            committer: SentCommitter(staging: staging, pool: pool), board: board, begun: begun, early: early,
+            pool: pool,
             slots: Slots(options.parallel))
         staging.onReady { [board] in board.announceNews() }
+        staging.onGrowth { early.note($0, $1) }
         connectivity.observe { [board] state in
             if state.isOnline {
                 let now = Timestamp.monotonic
@@ -126,7 +129,8 @@ public final class Publisher: Sendable {
             }
             guard conditions.allowsNew else { return conditions.wait(now) }
         }
-        while board.desk({ $0.room(now) }) > 0 {
+        let activity = context.staging.writingActivity
+        while board.desk({ $0.room(now, activity) }) > 0 {
             guard let id = queue.next(fill: sendable, ifNews: board.takeNews) else { break }
             guard board.desk({ $0.beginIfRested(id, now) }) else { continue }
             guard let change = context.staging.begin(id) else {
@@ -136,7 +140,8 @@ public final class Publisher: Sendable {
             FaultPoint.reached("publish.begin")
             group.addTask { await self.carryOut(change) }
         }
-        return sooner(board.desk { $0.nextEnd(now) }, conditions.wait(now))
+        let (rest, copying) = board.desk { ($0.nextEnd(now), $0.givesWay(to: activity, now)) }
+        return sooner(sooner(rest, copying), conditions.wait(now))
     }
 
     private func beginSweep(_ group: inout DiscardingTaskGroup) -> Double? {

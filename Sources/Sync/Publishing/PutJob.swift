@@ -101,7 +101,8 @@ struct PutJob {
         return Examination(of: file) {
             let found = await context.onDisk {
                 StagedFacts.examine(
-                    content, file: file, name: name, key: context.options.key, foreign: context.options.foreign)
+                    content, file: file, name: name, foreign: context.options.foreign,
+                    context.early.take(content.path) ?? StagedPass(key: context.options.key))
             }
             if case .success(let facts) = found {
                 context.board.note(change.id, .init(generation: change.generation, facts: facts, body: nil))
