@@ -124,9 +124,11 @@ import Testing
         var bytes = large(5)
         let file = try rig.staging.create(name)
         try write(bytes, to: file)
+        let place = 1 << 20
+        try await eventually { rig.publisher.context.early.offsets.values.contains { $0 > place } }
         if isTouched {
-            bytes[size / 2] = bytes[size / 2] == 65 ? 66 : 65
-            try file.write([bytes[size / 2]].span.bytes, at: UInt64(size / 2))
+            bytes[place] = bytes[place] == 65 ? 66 : 65
+            try file.write([bytes[place]].span.bytes, at: UInt64(place))
         }
         file.close()
         #expect(await rig.flush() == [])
