@@ -7,6 +7,8 @@ extension Download {
             enum Work { case update(PrefixHasher, Range<UInt64>), finish(PrefixHasher), nothing }
             let work = state.withLock { state -> Work in
                 guard state.plan.phase == .running, var attempt = state.attempt, attempt.isHashing else {
+                    // It may go on when the object was found elsewhere.
+                    state.attempt?.isHashing = false
                     return .nothing
                 }
                 let hasher =

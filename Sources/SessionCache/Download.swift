@@ -38,6 +38,10 @@ final class Download: Sendable {
         var kept: FileDescriptor?
         /// From before the first request: what this machine has written since then is newer than any answer.
         var mark: WriteMark?
+        /// Under which the object is asked for.
+        var fileName: String
+        /// Where its object goes, by a rename that began after this download.
+        var moved: MovedBody?
 
         mutating func next() -> UInt64 {
             serial += 1
@@ -57,8 +61,6 @@ final class Download: Sendable {
     }
 
     let id: Int64
-    let fileName: String
-    let key: String
     /// Which download of the cache's it is.
     let number: UInt64
     private let firstETag: String?
@@ -67,16 +69,14 @@ final class Download: Sendable {
 
     init(_ entry: SessionEntry, cache: SessionCache) {
         id = entry.id
-        fileName = entry.fileName
-        key = SessionCache.keyPrefix + entry.fileName
         firstETag = entry.etag
         self.cache = cache
         number = cache.arrivals.wrappingAdd(1, ordering: .relaxed).newValue
-        let digest = entry.contentMD5.map { Digest.md5($0) } ?? entry.sha256.map { Digest.sha256($0) }
         let plan = DownloadPlan(
-            subject: key, size: entry.size, expectedETag: entry.etag, catalogDigest: digest,
+            subject: SessionCache.keyPrefix + entry.fileName, size: entry.size, expectedETag: entry.etag,
+            catalogDigest: Digest(of: entry),
             policy: Download.policy(of: cache), seed: UInt64.random(in: .min ... .max), now: .monotonic)
-        state = Mutex(State(plan: plan))
+        state = Mutex(State(plan: plan, fileName: entry.fileName))
     }
 
     private static func policy(of cache: SessionCache) -> DownloadPlan.Policy {
@@ -110,7 +110,8 @@ final class Download: Sendable {
     private func begin(_ state: inout State) -> [Action] {
         guard !state.hasBegun else { return [] }
         state.hasBegun = true
-        state.operation = cache.operations.begin(.download, subject: key, total: state.plan.size) { [weak self] in
+        state.operation = cache.operations.begin(.download, subject: state.plan.subject, total: state.plan.size) {
+            [weak self] in
             self?.end(CacheError(.interrupted, "download cancelled"))
         }
         return [.prepare(size: state.plan.size)]
@@ -151,6 +152,8 @@ final class Download: Sendable {
 
     // MARK: What is known
 
+    var fileName: String { state.withLock { $0.fileName } }
+    var key: String { SessionCache.keyPrefix + fileName }
     /// The body's size as far as is known now, in bytes.
     var size: UInt64 { state.withLock { $0.plan.size } }
     /// The tag of the version that arrives: the store's word, before that the catalog's.
@@ -160,7 +163,7 @@ final class Download: Sendable {
     var progress: CacheStatistics.InFlight {
         state.withLock { state in
             .init(
-                id: id, fileName: fileName, done: state.plan.arrived.count, total: state.plan.size,
+                id: id, fileName: state.fileName, done: state.plan.arrived.count, total: state.plan.size,
                 readers: state.readers.count)
         }
     }
@@ -203,6 +206,7 @@ final class Download: Sendable {
     }
 
     private func transfer(_ ticket: UInt64, _ range: Range<UInt64>?, ifMatch: String?) async {
+        let key = key
         let options = ReadOptions(range: range, ifMatch: ifMatch)
         var failure: StoreError?
         do throws(StoreError) {
@@ -269,7 +273,7 @@ final class Download: Sendable {
                     state.attempt = nil
                 }
                 effects.append(.act(action))
-            case .ask, .learn, .forget, .makeRoom:
+            case .ask, .locate, .learn, .forget, .makeRoom:
                 effects.append(.act(action))
             }
         }
@@ -308,6 +312,7 @@ final class Download: Sendable {
                 }
                 self.step { state in state.plan.asked(answer, now: .monotonic) }
             }
+        case .locate: Task.detached { await self.locate() }
         case .learn(let version):
             cache.lanes.disk { self.cache.learn(self.id, self.fileName, version, since: self.mark) }
         case .forget: cache.lanes.disk { self.cache.forget(self.id, self.fileName, since: self.mark) }

@@ -57,7 +57,7 @@ extension DownloadPlan {
 
     /// Bytes are in the file, whatever has become of their transfer meanwhile.
     mutating func written(_ parts: [Range<UInt64>], now: Timestamp) -> [Action] {
-        guard phase == .running else { return [] }
+        guard phase == .running || phase == .asking else { return [] }
         for part in parts { arrived.insert(part) }
         var actions = settleReads()
         measure(now: now)
@@ -115,7 +115,7 @@ extension DownloadPlan {
         case .precondition:
             return changed(to: nil, now: now)
         case .notFound:
-            return [.forget] + end(CacheError(error))
+            return lost()
         case .local where error.system?.isDiskFull == true && !hasMadeRoom:
             hasMadeRoom = true
             return [.makeRoom] + retry(transfer, error, now: now)
@@ -179,12 +179,12 @@ extension DownloadPlan {
             askAgainAt = now.advanced(by: delay)
             return [.wake(after: delay)]
         case .failure(let error):
-            return (error.kind == .notFound ? [.forget] : []) + end(CacheError(error))
+            return error.kind == .notFound ? lost() : end(CacheError(error))
         }
     }
 
     /// Goes over to another version when nobody has seen the older one.
-    private mutating func follow(_ newer: Version, now: Timestamp) -> [Action] {
+    mutating func follow(_ newer: Version, now: Timestamp) -> [Action] {
         versionChanges += 1
         let learn = Action.learn(newer)
         let isSame = (version?.matches(newer) ?? false) && !useIfMatch
@@ -246,7 +246,7 @@ extension DownloadPlan {
     }
 
     /// Keeps one timer running, by which silence is noticed.
-    private mutating func watch(now: Timestamp) -> [Action] {
+    mutating func watch(now: Timestamp) -> [Action] {
         guard now >= nextWatch else { return [] }
         let pause = min(policy.idleLimit, policy.stallLimit) / 2
         nextWatch = now.advanced(by: pause)

@@ -53,6 +53,8 @@ struct DownloadPlan: Sendable {
         var waitsWhenOffline = false
         /// How often a new version is followed before it counts as an error.
         var versionChanges = 3
+        /// How often an object is looked for that has gone from its name.
+        var moves = 4
         /// How often a body with a wrong digest is fetched again.
         var digestRetries = 1
     }
@@ -88,6 +90,8 @@ struct DownloadPlan: Sendable {
         case wake(after: Double)
         /// Ask for the object's facts, then say ``asked(_:now:)``.
         case ask
+        /// Find out where the object has gone, then say ``located(_:now:)``.
+        case locate
         /// Tell the catalog what was learnt.
         case learn(Version)
         /// Tell the catalog that the object is gone.
@@ -169,6 +173,7 @@ struct DownloadPlan: Sendable {
     /// Counts failures without a byte between them.
     var backoff: Backoff
     var versionChanges = 0
+    var moves = 0
     var digestFailures = 0
     var hasMadeRoom = false
     var lastProgress: Timestamp

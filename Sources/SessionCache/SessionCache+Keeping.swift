@@ -186,7 +186,7 @@ extension SessionCache {
     private func tidy(_ name: String) throws {
         guard let entry = try catalog.entry(fileName: name) else { return try Files.remove(path(of: name)) }
         guard try catalog.body(id: entry.id) == nil else { return }
-        let expected = entry.contentMD5.map { Digest.md5($0) } ?? entry.sha256.map { Digest.sha256($0) }
+        let expected = Digest(of: entry)
         let file = try FileDescriptor.open(path(of: name), [.read, .noFollow])
         let before = try file.status()
         guard let expected, before.kind == .regular, before.size == entry.size,

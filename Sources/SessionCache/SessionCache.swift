@@ -24,6 +24,8 @@ public final class SessionCache: Sendable {
         var doomed: Set<Int64> = []
         /// Raised whenever a download ends, so that an open which looked before looks again.
         var ended: UInt64 = 0
+        /// Objects that have other names than the catalog says.
+        var moved: [Int64: MovedBody] = [:]
         var waiters: [CheckedContinuation<Void, Never>] = []
         /// Bodies that are open keep the cache above its limit.
         var isOverLimit = false
@@ -41,6 +43,8 @@ public final class SessionCache: Sendable {
     let connectivity: Connectivity?
     let lanes = Lanes()
     let state = Mutex(State())
+    /// What is to be renamed, as the staging knows it.
+    let pendingRename = Guarded<(@Sendable (Int64) -> PendingRename?)?>(nil)
     private let downloaded = Atomic<UInt64>(0)
     /// How many downloads there have been, for their numbers.
     let arrivals = Atomic<UInt64>(0)

@@ -77,7 +77,8 @@ import Testing
         var plan = makePlan(size: 1000)
         let fetch = plan.prepared(now: start).fetches[0]
         _ = plan.read(id: 1, reader: 1, offset: 0, count: 10, now: start)
-        let actions = plan.ended(fetch.ticket, StoreError(.notFound, message: "gone"), now: start)
+        #expect(plan.ended(fetch.ticket, StoreError(.notFound, message: "gone"), now: start) == [.locate])
+        let actions = plan.located(.success(nil), now: start)
         #expect(actions.first == .forget)
         #expect(actions.refusals == [1: .notFound])
         #expect(actions.end == .notFound)

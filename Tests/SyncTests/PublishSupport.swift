@@ -16,7 +16,7 @@ final class MeddledStore: ObjectStore {
         let verb: StoreVerb
         let key: String
         let comesBefore: Bool
-        let action: @Sendable () -> Void
+        let action: @Sendable () async -> Void
     }
 
     private let store: MemoryStore
@@ -35,7 +35,9 @@ final class MeddledStore: ObjectStore {
     }
 
     /// Does something once, right before or after the next request of this kind.
-    func once(_ verb: StoreVerb, _ key: String, before: Bool = true, _ action: @escaping @Sendable () -> Void) {
+    func once(
+        _ verb: StoreVerb, _ key: String, before: Bool = true, _ action: @escaping @Sendable () async -> Void
+    ) {
         hooks.withLock { $0.append(Hook(verb: verb, key: key, comesBefore: before, action: action)) }
     }
 
@@ -46,13 +48,23 @@ final class MeddledStore: ObjectStore {
         if isConditional, let error = refusal.withLock({ $0 }) { throw error }
     }
 
-    private func run(_ verb: StoreVerb, _ key: String, before: Bool) {
+    private func run(_ verb: StoreVerb, _ key: String, before: Bool) async {
         let hook = hooks.withLock { hooks -> Hook? in
             guard let at = hooks.firstIndex(where: { $0.verb == verb && $0.key == key && $0.comesBefore == before })
             else { return nil }
             return hooks.remove(at: at)
         }
-        hook?.action()
+        await hook?.action()
+    }
+
+    private func amid<Value: Sendable>(
+        _ verb: StoreVerb, _ key: String, _ request: () async throws(StoreError) -> Value
+    ) async throws(StoreError) -> Value {
+        await run(verb, key, before: true)
+        let answer: Result<Value, StoreError>
+        do throws(StoreError) { answer = .success(try await request()) } catch { answer = .failure(error) }
+        await run(verb, key, before: false)
+        return try answer.get()
     }
 
     private func told(_ info: ObjectInfo) -> ObjectInfo {
@@ -67,39 +79,35 @@ final class MeddledStore: ObjectStore {
     var multipart: (any MultipartStore)? { store.multipart }
 
     func head(_ key: String) async throws(StoreError) -> ObjectInfo {
-        run(.head, key, before: true)
-        defer { run(.head, key, before: false) }
-        return told(try await store.head(key))
+        try await amid(.head, key) { () throws(StoreError) in told(try await store.head(key)) }
     }
 
     func get(_ key: String, _ options: ReadOptions, into sink: any ObjectSink) async throws(StoreError) -> ReadOutcome {
-        run(.get, key, before: true)
-        defer { run(.get, key, before: false) }
-        return try await store.get(key, options, into: sink)
+        try await amid(.get, key) { () throws(StoreError) in try await store.get(key, options, into: sink) }
     }
 
     func put(_ key: String, _ body: ObjectBody, _ condition: WriteCondition) async throws(StoreError) -> ObjectInfo {
-        run(.put, key, before: true)
-        defer { run(.put, key, before: false) }
-        try refuse(condition != .always)
-        return told(try await store.put(key, body, honours ? condition : .always))
+        try await amid(.put, key) { () throws(StoreError) in
+            try refuse(condition != .always)
+            return told(try await store.put(key, body, honours ? condition : .always))
+        }
     }
 
     func delete(_ key: String, ifMatch: String?) async throws(StoreError) {
-        run(.delete, key, before: true)
-        defer { run(.delete, key, before: false) }
-        try refuse(ifMatch != nil)
-        try await store.delete(key, ifMatch: honours ? ifMatch : nil)
+        try await amid(.delete, key) { () throws(StoreError) in
+            try refuse(ifMatch != nil)
+            try await store.delete(key, ifMatch: honours ? ifMatch : nil)
+        }
     }
 
     func copy(
         _ source: String, ifSourceMatch: String?, to target: String, _ condition: WriteCondition
     ) async throws(StoreError) -> ObjectInfo {
-        run(.copy, source, before: true)
-        defer { run(.copy, source, before: false) }
-        return told(
-            try await store.copy(
-                source, ifSourceMatch: honours ? ifSourceMatch : nil, to: target, honours ? condition : .always))
+        try await amid(.copy, source) { () throws(StoreError) in
+            told(
+                try await store.copy(
+                    source, ifSourceMatch: honours ? ifSourceMatch : nil, to: target, honours ? condition : .always))
+        }
     }
 
     func list(_ request: ListRequest) async throws(StoreError) -> ListPage { try await store.list(request) }

@@ -18,6 +18,18 @@ extension Staging {
         (try? commit(isVital: true) { core throws(TableError) in core.table.begin(id) }) ?? nil
     }
 
+    /// The rename of a session whose contents stay, that may have been begun.
+    func pendingRename(of id: Int64) -> PendingRename? {
+        core.withLock { core in
+            guard let row = core.table.rows[id] else { return nil }
+            let change = core.table.next(row)
+            guard change.content == nil, let new = change.name, let old = change.remoteName, let remote = change.remote,
+                !new.hasSameBytes(as: old)
+            else { return nil }
+            return PendingRename(oldName: old, newName: new, version: remote)
+        }
+    }
+
     /// A change that is in the bucket as a whole.
     public struct Sent: Sendable {
         /// The change as ``Staging/begin(_:)`` gave it.

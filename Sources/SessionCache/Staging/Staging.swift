@@ -99,6 +99,7 @@ public final class Staging: Sendable {
         view = Mutex(View(table: core.table))
         pending.store(core.table.rows.count, ordering: .releasing)
         self.core = Mutex(core)
+        cache.pendingRename.withLock { $0 = { [weak self] id in self?.pendingRename(of: id) } }
     }
 
     /// Closes the journal. Later calls throw `.io`.

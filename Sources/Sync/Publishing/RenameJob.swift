@@ -35,6 +35,9 @@ struct RenameJob {
             }
         }
         let indexETag = try await writeIndexAndRows(target, facts, replaced)
+        // Whoever reads the session finds it under its new name from now on, until the catalog knows of that.
+        context.cache?.moving(id: change.id, from: source, to: newName.fileName, as: target)
+        defer { context.cache?.moved(id: change.id) }
         do throws(PublishStop) {
             _ = try await removal.remove(source)
         } catch {
@@ -72,6 +75,10 @@ struct RenameJob {
             change.replaces == nil || target.etag != change.replaces?.etag,
             try await isSame(target, as: remote)
         else { throw .conflict(.renamed, found: nil) }
+        context.cache?.moving(
+            id: change.id, from: ObjectInfo(key: oldName.bodyKey, size: remote.size, etag: remote.etag),
+            to: newName.fileName, as: target)
+        defer { context.cache?.moved(id: change.id) }
         let facts = try await inquiry.facts(ofMoved: target, from: remote, to: newName)
         let indexETag = try await writeIndexAndRows(target, facts, nil)
         _ = try await ObjectRemoval(context: context, name: oldName, id: change.id, version: nil).remove(nil)
