@@ -15,6 +15,8 @@ typedef int (*sfs_curl_seek_callback)(void *, curl_off_t, int);
 static inline CURLcode sfs_curl_set_seek(CURL *h, sfs_curl_seek_callback f) { return curl_easy_setopt(h, CURLOPT_SEEKFUNCTION, f); }
 typedef int (*sfs_curl_socket_callback)(void *, curl_socket_t, curlsocktype);
 static inline CURLcode sfs_curl_set_socket(CURL *h, sfs_curl_socket_callback f) { return curl_easy_setopt(h, CURLOPT_SOCKOPTFUNCTION, f); }
+typedef int (*sfs_curl_close_callback)(void *, curl_socket_t);
+static inline CURLcode sfs_curl_set_close(CURL *h, sfs_curl_close_callback f) { return curl_easy_setopt(h, CURLOPT_CLOSESOCKETFUNCTION, f); }
 static inline CURLcode sfs_curl_get_long(CURL *h, CURLINFO i, long *v) { return curl_easy_getinfo(h, i, v); }
 static inline CURLcode sfs_curl_get_offset(CURL *h, CURLINFO i, curl_off_t *v) { return curl_easy_getinfo(h, i, v); }
 static inline CURLcode sfs_curl_get_string(CURL *h, CURLINFO i, char **v) { return curl_easy_getinfo(h, i, v); }

@@ -49,8 +49,11 @@ extension Connectivity {
                 // Spread over time, as many clients lose a store in the same moment.
                 try await Task.sleep(for: .seconds(pause * Double.random(in: 0.75..<1.25)))
                 guard let self, self.isTurn(turn) else { return }
-                let error = await probe()
+                let asked = Timestamp.monotonic
+                var error = await probe()
                 guard self.isTurn(turn) else { return }
+                // Requests from before go on: there is no need of an answer to this one.
+                if let found = error, found.saysNobodyIsThere, self.heardAt >= asked { error = nil }
                 if error != nil { self.cutSilent() }
                 self.probed(error)
                 pause = min(2 * pause, timing.longestPause)
@@ -164,7 +167,11 @@ extension Connectivity {
 
     /// Whether an error says that nobody is there, and nothing else has said otherwise meanwhile.
     private func isDead(_ error: StoreError, since asked: Timestamp) -> Bool {
-        guard heardAt < asked else { return false }
-        return error.kind == .unreachable || error.kind == .temporary && error.status == nil
+        heardAt < asked && error.saysNobodyIsThere
     }
+}
+
+extension StoreError {
+    /// Whether it is the error of a line on which nothing comes back.
+    fileprivate var saysNobodyIsThere: Bool { kind == .unreachable || kind == .temporary && status == nil }
 }

@@ -70,9 +70,14 @@ public final class Connectivity: Sendable {
     let held = Guarded(Held())
     /// When the store last gave a sign of life, by the monotonic clock.
     private let lastHeard = Atomic<Int64>(Timestamp.monotonic.nanoseconds)
+    private let activity: LineActivity
 
     /// Online until a request says otherwise.
-    public init(timing: Timing = Timing()) { self.timing = timing }
+    /// - Parameter activity: of the store's connections.
+    public init(timing: Timing = Timing(), activity: LineActivity = LineActivity()) {
+        self.timing = timing
+        self.activity = activity
+    }
 
     /// Whether the store can be reached.
     public var state: State { held.withLock { $0.state } }
@@ -112,7 +117,8 @@ public final class Connectivity: Sendable {
     /// A sign of life: bytes, or any answer.
     func heard() { lastHeard.store(Timestamp.monotonic.nanoseconds, ordering: .relaxed) }
 
-    var heardAt: Timestamp { Timestamp(nanoseconds: lastHeard.load(ordering: .relaxed)) }
+    /// The last sign of life. Bytes that move are one, also of transfers whose answer takes its time.
+    var heardAt: Timestamp { max(Timestamp(nanoseconds: lastHeard.load(ordering: .relaxed)), activity.movedAt) }
 
     /// A request has ended.
     /// - Parameter error: nil when it went well.

@@ -172,13 +172,15 @@ import Testing
     // MARK: Lines without a sound
 
     /// A gate that soon wonders.
-    private func wondering(timeout: Double) -> (Connectivity, GatedStore) {
+    private func wondering(
+        timeout: Double, _ activity: LineActivity = LineActivity()
+    ) -> (Connectivity, GatedStore) {
         var timing = Connectivity.Timing()
         timing.firstProbe = 0.01
         timing.longestPause = 0.05
         timing.silence = 0.05
         timing.probeTimeout = timeout
-        let connectivity = Connectivity(timing: timing)
+        let connectivity = Connectivity(timing: timing, activity: activity)
         return (connectivity, GatedStore(faulty, connectivity))
     }
 
@@ -190,6 +192,36 @@ import Testing
         #expect(!connectivity.state.isOnline)
         faulty.clearFaults()
         try await eventually { connectivity.state.isOnline }
+    }
+
+    /// The question about a line is not answered either, but bytes move: a server that is busy with a large upload.
+    @Test func aLineOnWhichBytesMoveIsNotDead() async throws {
+        let activity = LineActivity()
+        let (connectivity, store) = wondering(timeout: 1, activity)
+        faulty.inject(.fail(StoreError(.unreachable, message: "refused")), verb: .head)
+        faulty.inject(.hang, times: 1_000_000)
+        let isMoving = Guarded(true)
+        let movement = Task {
+            while isMoving.withLock({ $0 }) {
+                activity.moved()
+                try await Task.sleep(for: .milliseconds(1))
+            }
+        }
+        let pending = Task {
+            await failure { () async throws(StoreError) in _ = try await store.put("x", .bytes([1]), .always) }
+        }
+        try await eventually { faulty.count(.put) == 1 }
+        // Another request fails, and the question that follows is not answered.
+        #expect(await failure { () async throws(StoreError) in _ = try await store.head("x") } == .unreachable)
+        try await eventually { connectivity.state.isOnline }
+        for _ in 0..<50 {
+            try await Task.sleep(for: .milliseconds(10))
+            #expect(connectivity.state.isOnline)
+        }
+        isMoving.withLock { $0 = false }
+        try await movement.value
+        #expect(await pending.value == .offline)
+        #expect(!connectivity.state.isOnline)
     }
 
     @Test func aSlowRequestOnALivingLineIsLeftAlone() async throws {

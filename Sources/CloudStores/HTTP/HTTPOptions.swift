@@ -15,6 +15,8 @@ public struct HTTPOptions: Sendable {
     public var silenceTimeout = 10
     /// How fast bodies may go; nil is as fast as they can. Small bodies never wait, and count.
     public var limits: BandwidthLimits?
+    /// Hears whenever bytes have moved; nil: nobody does.
+    public var activity: LineActivity?
     /// `http://[user:password@]host:port`, or `socks5h://…`. Nil takes the proxy of the usual environment variables
     /// (`https_proxy`, `http_proxy`, `all_proxy`, `no_proxy`), the empty text takes none.
     public var proxy: Secret?

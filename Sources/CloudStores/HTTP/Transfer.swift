@@ -24,6 +24,7 @@ final class Transfer: @unchecked Sendable {
     private var body: [UInt8] = []
     private var sent: UInt64 = 0
     private var throttle: Throttle?
+    private var watch: LineWatch?
     private var silenceTimeout: UInt32 = 0
     /// What waits for the throttle.
     private var paused: Set<BandwidthLimits.Direction> = []
@@ -54,11 +55,12 @@ final class Transfer: @unchecked Sendable {
 
     /// - Returns: nil when curl does not take the URL or a header, or a header holds a line break.
     func makeHandle(
-        _ options: HTTPOptions, _ share: UnsafeMutableRawPointer, _ throttle: Throttle?
+        _ options: HTTPOptions, _ share: UnsafeMutableRawPointer, _ throttle: Throttle?, _ watch: LineWatch?
     ) -> UnsafeMutableRawPointer? {
         guard let easy = curl_easy_init() else { return nil }
         self.easy = easy
         self.throttle = throttle
+        self.watch = watch
         silenceTimeout = UInt32(clamping: options.silenceTimeout * 1000)
         guard configure(easy, options, share) else {
             discardHandle()
@@ -97,6 +99,7 @@ final class Transfer: @unchecked Sendable {
         setTimeouts(easy, options)
         setTrust(easy, options)
         setCallbacks(easy, context)
+        watch?.attach(to: easy)
         sfs_curl_set_long(easy, CURLOPT_BUFFERSIZE, bufferSize)
         guard sfs_curl_set_string(easy, CURLOPT_URL, request.url) == CURLE_OK else { return false }
         setMethod(easy, context)
@@ -253,6 +256,7 @@ final class Transfer: @unchecked Sendable {
     }
 
     fileprivate func opened(_ socket: Int32) {
+        watch?.opened(socket)
         guard silenceTimeout > 0 else { return }
         // Without it nothing is lost but time.
         setsockopt(

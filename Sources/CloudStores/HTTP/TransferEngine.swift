@@ -76,18 +76,20 @@ final class TransferEngine: Sendable {
         sfs_curl_share_data(share, CURL_LOCK_DATA_SSL_SESSION)
         var active: [UnsafeMutableRawPointer: Transfer] = [:]
         let throttle = options.limits.map { Throttle($0) }
+        let watch = options.activity.map { LineWatch($0) }
         while true {
             let (commands, isStopping) = state.withLock { state in
                 let commands = state.commands
                 state.commands.removeAll(keepingCapacity: commands.count <= 64)
                 return (commands, state.isStopping)
             }
-            for command in commands { apply(command, multi.handle, share, throttle, &active) }
+            for command in commands { apply(command, multi.handle, share, throttle, watch, &active) }
             if isStopping && active.isEmpty { break }
             let pause = throttle?.resume()
             var running: Int32 = 0
             let result = curl_multi_perform(multi.handle, &running)
             guard result == CURLM_OK else { fatalError("curl_multi_perform: \(text(result))") }
+            watch?.look()
             while let message = sfs_curl_multi_next(multi.handle) {
                 guard message.pointee.msg == CURLMSG_DONE, let easy = message.pointee.easy_handle else { continue }
                 finish(easy, sfs_curl_msg_result(message), multi.handle, &active)
@@ -99,18 +101,19 @@ final class TransferEngine: Sendable {
         }
         // Nobody else has the engine any more: stop() comes from the client's end.
         state.withLock { $0.multi = nil }
-        curl_multi_cleanup(multi.handle)
+        // Closes what is open still.
+        withExtendedLifetime(watch) { _ = curl_multi_cleanup(multi.handle) }
         curl_share_cleanup(share)
     }
 
     private func apply(
         _ command: Command, _ multi: UnsafeMutableRawPointer, _ share: UnsafeMutableRawPointer,
-        _ throttle: Throttle?, _ active: inout [UnsafeMutableRawPointer: Transfer]
+        _ throttle: Throttle?, _ watch: LineWatch?, _ active: inout [UnsafeMutableRawPointer: Transfer]
     ) {
         switch command {
         case .start(let transfer):
             guard !transfer.isCancelled else { return end(transfer, .failure(.cancelledTransfer)) }
-            guard let easy = transfer.makeHandle(options, share, throttle) else {
+            guard let easy = transfer.makeHandle(options, share, throttle, watch) else {
                 return end(
                     transfer, .failure(StoreError(.permanent, message: "no valid request: \(transfer.request.url)")))
             }

@@ -20,7 +20,7 @@ public final class MountDaemon: Sendable {
     let operations = OperationRegistry()
     let refresher: Refresher
     /// Whether the store can be reached.
-    let connectivity = Connectivity()
+    let connectivity: Connectivity
     /// What is not in the bucket yet; nil when the mount refuses changes.
     let staging: Staging?
     /// Sends what is staged; nil when the mount refuses changes.
@@ -69,6 +69,7 @@ public final class MountDaemon: Sendable {
 
     private init(_ plan: MountPlan) throws(MountFailure) {
         self.plan = plan
+        connectivity = Connectivity(activity: plan.activity)
         chosenPolicy = Guarded(plan.unmountPolicy)
         lastFlush = Guarded(plan.flushTimeout)
         localMetadata = LocalMetadata(key: plan.key)

@@ -11,6 +11,8 @@ public struct MountPlan: Sendable {
     public var bodies: any ObjectStore
     /// The most bytes per second that pass.
     public var limits: BandwidthLimits
+    /// When bytes last moved to or from the store.
+    public var activity: LineActivity
     /// Requests made to the store so far.
     public var requests: @Sendable () -> UInt64
     /// The directory of a directory store; nil for others.
@@ -54,6 +56,7 @@ public struct MountPlan: Sendable {
         bodies = opened.unretried
         requests = { opened.requests }
         limits = opened.limits
+        activity = opened.activity
         if case .directory(let path) = settings.location { storeDirectory = path }
         self.mountpoint = mountpoint
         cacheDirectory = settings.cacheDirectory

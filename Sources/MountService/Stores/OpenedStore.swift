@@ -10,6 +10,8 @@ public struct OpenedStore: Sendable {
     let provider: any ObjectStore
     /// The most bytes per second that pass.
     public let limits: BandwidthLimits
+    /// When bytes last moved to or from the store.
+    public let activity = LineActivity()
     private let metered: MeteredStore
     /// The same without retries.
     public var unretried: any ObjectStore { metered }
@@ -19,7 +21,7 @@ public struct OpenedStore: Sendable {
         limits = BandwidthLimits(upload: settings.uploadLimit, download: settings.downloadLimit)
         switch settings.location {
         case .directory(let path): provider = LocalDirectoryStore(directory: path, limits: limits)
-        case .s3: provider = try S3Opening.open(settings, limits)
+        case .s3: provider = try S3Opening.open(settings, limits, activity)
         case .azure, .gcs:
             do throws(ConfigurationError) { try settings.location.requireSupport() } catch {
                 throw MountFailure(error.description, .usage)

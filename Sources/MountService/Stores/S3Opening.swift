@@ -5,12 +5,14 @@ internal import Platform
 /// Makes the S3 client of a configured store: what the configuration leaves open comes from where AWS's own tools
 /// look.
 enum S3Opening {
-    static func open(_ settings: StoreSettings, _ limits: BandwidthLimits) throws(MountFailure) -> S3Store {
+    static func open(
+        _ settings: StoreSettings, _ limits: BandwidthLimits, _ activity: LineActivity
+    ) throws(MountFailure) -> S3Store {
         guard case .s3(let bucket, let prefix) = settings.location else {
             throw MountFailure("\(settings.location.url) is no S3 store", .usage)
         }
         do throws(StoreError) {
-            let http = HTTPClient(options(settings, limits))
+            let http = HTTPClient(options(settings, limits, activity))
             var configuration = S3Configuration(bucket: bucket, prefix: prefix)
             configuration.endpoint = settings.endpoint
             configuration.region = settings.region
@@ -33,9 +35,12 @@ enum S3Opening {
         }
     }
 
-    private static func options(_ settings: StoreSettings, _ limits: BandwidthLimits) -> HTTPOptions {
+    private static func options(
+        _ settings: StoreSettings, _ limits: BandwidthLimits, _ activity: LineActivity
+    ) -> HTTPOptions {
         var options = HTTPOptions()
         options.limits = limits
+        options.activity = activity
         options.proxy = settings.proxy
         options.caFile = settings.caFile
         options.verifiesTLS = settings.verifiesTLS
