@@ -14,3 +14,9 @@ public final class Guarded<Value>: Sendable {
         try mutex.withLock(body)
     }
 }
+
+extension Guarded where Value: Sendable {
+    /// The value as it is now. A closure has to be read by this: ``withLock(_:)`` hands it out in another representation
+    /// and takes it back, and each time it is wrapped once more, until calling it overflows the stack.
+    public var value: Value { mutex.withLock { $0 } }
+}

@@ -54,7 +54,7 @@ extension SessionCache {
                 digest: Digest(of: entry))
         }
         // An earlier try, or an earlier process, may have come so far.
-        guard let rename = pendingRename.withLock({ $0 })?(id), rename.oldName.hasSameBytes(as: fileName) else {
+        guard let rename = pendingRename.value?(id), rename.oldName.hasSameBytes(as: fileName) else {
             return nil
         }
         let found: ObjectInfo

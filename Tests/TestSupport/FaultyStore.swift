@@ -138,7 +138,7 @@ public final class FaultyStore: ObjectStore {
         early: @escaping @Sendable (_ ifAbsent: Bool) -> Void
     ) async throws(StoreError) -> ConditionSupport {
         let found = try await store.probeConditions(early: early)
-        await probeHandler.withLock { $0 }?()
+        await probeHandler.value?()
         return found
     }
 

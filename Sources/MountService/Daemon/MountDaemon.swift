@@ -121,7 +121,7 @@ public final class MountDaemon: Sendable {
         tree = FileTree(
             FileTree.Sources(
                 catalog: catalog, cache: cache, overallPath: metadataDirectory + "/overall_meta.json",
-                status: { status.withLock({ $0 })?() ?? [] }, staging: staging,
+                status: { status.value?() ?? [] }, staging: staging,
                 uploadPercent: { [publisher] in publisher?.percent(of: $0) },
                 localMetadata: { [staging, localMetadata] id in
                     staging?.change(id: id).flatMap(localMetadata.metadata)

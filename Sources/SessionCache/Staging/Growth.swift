@@ -44,7 +44,7 @@ final class GrowthObserver: Sendable {
 
     func set(_ handler: (@Sendable (String, Growth) -> Void)?) { self.handler.withLock { $0 = handler } }
 
-    func tell(_ path: String, _ growth: Growth) { handler.withLock { $0 }?(path, growth) }
+    func tell(_ path: String, _ growth: Growth) { handler.value?(path, growth) }
 }
 
 extension Staging {

@@ -188,7 +188,6 @@ public final class Staging: Sendable {
 
     /// Something may have become ready.
     func announceReady() {
-        let handler = readyHandler.withLock { $0 }
-        handler?()
+        readyHandler.value?()
     }
 }
