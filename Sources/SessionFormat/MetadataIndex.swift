@@ -104,6 +104,26 @@ public struct MetadataIndex: Sendable, Equatable {
             inner = nested.filter { !known.contains($0.0) }
         }
 
+        /// Those that may stay when the session gets another body: without what is taken over the body, as the names
+        /// tell (checksums, tags, lengths, thumbnails).
+        public var ofAnyBody: Foreign {
+            var kept = Foreign()
+            kept.outer = outer.filter { !Self.tellsOfBody($0.0) }
+            kept.inner = inner.filter { !Self.tellsOfBody($0.0) }
+            return kept
+        }
+
+        private static let bodyWords: Set<String> = [
+            "checksum", "digest", "hash", "md5", "etag", "crc", "crc32", "size", "length", "bytes", "thumbnail",
+            "preview", "filename",
+        ]
+
+        private static func tellsOfBody(_ name: String) -> Bool {
+            name.lowercased().split { !$0.isLetter && !$0.isNumber }.contains { word in
+                bodyWords.contains(String(word)) || word.hasPrefix("sha") && word.dropFirst(3).allSatisfy(\.isNumber)
+            }
+        }
+
         /// Whether they are the same, in the same order.
         public static func == (left: Foreign, right: Foreign) -> Bool {
             JSONValue.object(left.outer) == .object(right.outer) && JSONValue.object(left.inner) == .object(right.inner)

@@ -79,7 +79,7 @@ struct ObjectRemoval {
     /// - Returns: what has the name now.
     private func settle(isGone: Bool = false) async throws(PublishStop) -> ObjectInfo? {
         try await stopping(undoes: true) { () throws(StoreError) in
-            try await SessionRestorer(context: context, id: id).settle(name, isGone: isGone)
+            try await SessionRestorer(context: context).settle(name, of: id, isGone: isGone)
         }
     }
 

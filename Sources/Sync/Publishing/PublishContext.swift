@@ -147,7 +147,7 @@ struct PublishContext: Sendable {
     ) async throws(PublishStop) -> Overtaken? {
         if standing == .stands { return nil }
         let found = try await stopping(undoes: undoes) { () throws(StoreError) in
-            try await SessionRestorer(context: self, id: id).settle(name, own: [index])
+            try await SessionRestorer(context: self).settle(name, of: id, own: [index])
         }
         let support = await conditions.support()
         // Every mount names the version that it replaces or removes.

@@ -128,7 +128,7 @@ struct PutJob {
             guard case .undone(let reason) = error else { throw error }
             PublishContext.log.warning("the old name stays", ["name": removal.name.fileName, "cause": reason])
             try await stopping { () throws(StoreError) in
-                _ = try await SessionRestorer(context: context, id: change.id).settle(removal.name)
+                _ = try await SessionRestorer(context: context).settle(removal.name, of: change.id)
             }
         }
     }
@@ -136,10 +136,10 @@ struct PutJob {
     /// An earlier try has written its index over that of the body that stands now, which gets its own again.
     func giveBack(_ facts: StagedFacts) async throws(PublishStop) {
         guard context.mayHaveBegun(change) else { return }
-        let index = context.index(name, facts.metadata)
-        let restorer = SessionRestorer(context: context, id: change.id)
+        let restorer = SessionRestorer(context: context)
         try await stopping { () throws(StoreError) in
-            if try await restorer.holds(name, index) { try await restorer.settle(name, own: [index]) }
+            guard let index = try await restorer.ownIndex(of: name, facts.metadata) else { return }
+            try await restorer.settle(name, of: change.id, own: [index])
         }
         context.board.touched(change.id, nil)
     }
@@ -152,7 +152,7 @@ struct PutJob {
                 // Not before it is known that nobody has put another body there.
                 _ = try await context.remove(body)
                 guard let index else { return }
-                try await SessionRestorer(context: context, id: change.id).settle(name, own: [index], hasRow: false)
+                try await SessionRestorer(context: context).settle(name, of: change.id, own: [index], hasRow: false)
             } else if let expected {
                 let replaced = ReplacedSession(context: context, name: name, id: replacedID, expected: expected)
                 try await replaced.putBack(over: body, hasIndex: index != nil, hasRow: false, of: change.id)

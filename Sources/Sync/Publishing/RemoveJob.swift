@@ -92,14 +92,14 @@ struct Before {
         guard let object else { return }
         do throws(StoreError) {
             guard let index, let row else {
-                try await SessionRestorer(context: context, id: id).settle(name)
+                try await SessionRestorer(context: context).settle(name, of: id)
                 return
             }
             do throws(StoreError) {
                 _ = try await context.put(name.indexKey, index, .ifAbsent)
             } catch  where error.kind == .precondition {}
             if try await context.writeRows([.set(row)], about: object, of: id) == .stands { return }
-            try await SessionRestorer(context: context, id: id).settle(name, own: [index])
+            try await SessionRestorer(context: context).settle(name, of: id, own: [index])
         } catch {
             PublishContext.log.warning("not put back", ["session": name.fileName, "cause": error.description])
         }

@@ -206,14 +206,14 @@ struct RenameJob {
             }
             // What another try has replaced is not known any more.
             guard change.replaces == nil else {
-                try await SessionRestorer(context: context, id: change.id).settle(newName)
+                try await SessionRestorer(context: context).settle(newName, of: change.id)
                 return
             }
             // Not before it is known that nobody has put another body there.
             _ = try await context.remove(object)
             guard hasIndex || hasRow else { return }
             let index = context.index(newName, facts.metadata, keeping: facts.foreign)
-            try await SessionRestorer(context: context, id: change.id).settle(newName, own: [index], hasRow: hasRow)
+            try await SessionRestorer(context: context).settle(newName, of: change.id, own: [index], hasRow: hasRow)
         } catch {
             PublishContext.log.warning("not taken back", ["object": newName.bodyKey, "cause": error.description])
         }

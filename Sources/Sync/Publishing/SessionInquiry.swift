@@ -149,7 +149,7 @@ struct ReplacedSession: Sendable {
             let file = try? context.cache?.cachedBody(id: id)
         else {
             PublishContext.log.warning("the session that was replaced is not at hand", ["session": name.fileName])
-            try await SessionRestorer(context: context, id: change).settle(name)
+            try await SessionRestorer(context: context).settle(name, of: change)
             return
         }
         let body = try await context.put(
@@ -161,6 +161,6 @@ struct ReplacedSession: Sendable {
         let metadata = (try? context.catalog.metadata(id: id)) ?? nil
         let row = context.row(name.fileName, body, sha256: entry.sha256, metadata: metadata)
         if try await context.writeRows([.set(row)], about: body, of: change) == .stands { return }
-        try await SessionRestorer(context: context, id: change).settle(name)
+        try await SessionRestorer(context: context).settle(name, of: change)
     }
 }

@@ -2,17 +2,18 @@ internal import ObjectStore
 internal import Platform
 internal import SessionFormat
 
-/// Makes index and row of a name tell of the body that stands under it, whoever put it there.
+/// Makes index and row of a name tell of the body that stands under it, whoever put it there. Whoever wrote those last may
+/// not be who wrote the body last: a FastShot client overwrites without looking, and conditions hold for one object at a
+/// time.
 struct SessionRestorer {
     let context: PublishContext
-    /// Of the job.
-    let id: Int64
 
     /// How often the body may be another one meanwhile.
     private static let mostTries = 6
 
     /// Looks at the body, writes what belongs to it, and looks again.
     /// - Parameters:
+    ///   - id: of the job.
     ///   - own: bytes of indexes that this machine has written for other bodies. Any other index that is there belongs
     ///     to the body, for every client writes it after the body.
     ///   - hasRow: whether the row is looked after, too.
@@ -20,13 +21,20 @@ struct SessionRestorer {
     /// - Returns: what stands under the name; nil: nothing, and neither index nor row.
     @discardableResult
     func settle(
-        _ name: SessionName, own: [[UInt8]] = [], hasRow: Bool = true, isGone: Bool = false
+        _ name: SessionName, of id: Int64, own: [[UInt8]] = [], hasRow: Bool = true, isGone: Bool = false
     ) async throws(StoreError) -> ObjectInfo? {
         var own = own
         var found = isGone ? nil : try await look(name)
         for _ in 0..<Self.mostTries {
             if let info = found {
-                if try await describe(name, info, &own, hasRow: hasRow) { return info }
+                if let facts = try await describe(name, info, isWrong: { found, _ in own.contains(found) }) {
+                    own.append(facts.index)
+                    let stands =
+                        hasRow
+                        ? try await context.writeRows([.set(facts.row)], about: facts.object, of: id) == .stands
+                        : try await look(name)?.etag == info.etag
+                    if stands { return info }
+                }
                 found = try await look(name)
             } else {
                 try await context.finishing { () throws(StoreError) in
@@ -43,44 +51,80 @@ struct SessionRestorer {
         throw StoreError(.temporary, key: name.bodyKey, message: "the object changes all the time")
     }
 
+    /// What has become of a session for which this machine has written index and row.
+    enum Overtaken {
+        /// The body is this machine's.
+        case own
+        /// There is none, or it changes again: who changes it writes its index and row.
+        case gone
+        /// The row that belongs to what is there now, and the tag of that.
+        case replaced(OverallRow, etag: String?)
+    }
+
+    /// Gives the body that is in the bucket the index that belongs to it, if it has another one. For who writes rows: the
+    /// row is left to him.
+    /// - Parameter etag: of this machine's body.
+    func repairIndex(of name: SessionName, etag: String?) async throws(StoreError) -> Overtaken {
+        guard let info = try await look(name) else { return .gone }
+        if info.etag == etag { return .own }
+        let facts = try await describe(name, info) { found, metadata in
+            (try? MetadataIndex.decode(found).metadata) != metadata
+        }
+        guard let facts else { return .gone }
+        return .replaced(facts.row, etag: info.etag)
+    }
+
+    // MARK: One body
+
+    /// What belongs to a body.
+    private struct Description {
+        var object: ObjectInfo
+        var index: [UInt8]
+        var row: OverallRow
+    }
+
     private func look(_ name: SessionName) async throws(StoreError) -> ObjectInfo? {
         try await context.finishing { () throws(StoreError) in try await context.head(name.bodyKey) }
     }
 
-    /// Reads a body and writes index and row for it.
-    /// - Returns: false when another one has taken its place meanwhile.
+    /// Reads a body and writes the index for it where there is none, or a wrong one.
+    /// - Parameter isWrong: of the index that is there, and what the body says.
+    /// - Returns: nil when somebody else is changing the session.
     private func describe(
-        _ name: SessionName, _ info: ObjectInfo, _ own: inout [[UInt8]], hasRow: Bool
-    ) async throws(StoreError) -> Bool {
+        _ name: SessionName, _ info: ObjectInfo, isWrong: ([UInt8], SessionMetadata) -> Bool
+    ) async throws(StoreError) -> Description? {
         let sink = HashingSink(skimming: context.options.key)
         do throws(StoreError) {
             try await context.finishing { () throws(StoreError) in
                 _ = try await context.store.get(name.bodyKey, ReadOptions(ifMatch: info.etag), into: sink)
             }
-        } catch  where error.kind == .precondition || error.kind == .notFound { return false }
+        } catch  where error.kind == .precondition || error.kind == .notFound { return nil }
         let digests = sink.finish()
-        guard digests.info?.etag == info.etag else { return false }
+        guard digests.info?.etag == info.etag else { return nil }
         let metadata = sink.metadata(name) ?? SessionMetadata(basicFactsOf: name, size: info.size)
-        let index = context.index(name, metadata)
-        try await writeIndex(name, index, own)
-        own.append(index)
-        guard hasRow else { return try await look(name)?.etag == info.etag }
+        guard let index = try await writeIndex(name, metadata, isWrong) else { return nil }
         var object = info
         object.contentMD5 = info.contentMD5 ?? digests.md5
         let row = context.row(name.fileName, object, sha256: digests.sha256, metadata: metadata)
-        return try await context.writeRows([.set(row)], about: object, of: id) == .stands
+        return Description(object: object, index: index, row: row)
     }
 
-    private func writeIndex(_ name: SessionName, _ bytes: [UInt8], _ own: [[UInt8]]) async throws(StoreError) {
+    /// - Returns: the index as this machine writes it; nil when somebody writes one at this moment.
+    private func writeIndex(
+        _ name: SessionName, _ metadata: SessionMetadata, _ isWrong: ([UInt8], SessionMetadata) -> Bool
+    ) async throws(StoreError) -> [UInt8]? {
         do throws(StoreError) {
             guard let (info, found) = try await index(name) else {
-                return _ = try await context.put(name.indexKey, bytes, .ifAbsent)
+                let bytes = context.index(name, metadata)
+                _ = try await context.put(name.indexKey, bytes, .ifAbsent)
+                return bytes
             }
-            guard found != bytes, own.contains(found) else { return }
+            let bytes = context.index(name, metadata, keeping: MetadataIndex.Foreign(found).ofAnyBody)
+            guard !found.isEmpty, found != bytes, isWrong(found, metadata) else { return bytes }
+            PublishContext.log.info("the index of another version is replaced", ["session": name.fileName])
             _ = try await context.put(name.indexKey, bytes, info.etag.map { .ifMatch($0) } ?? .always)
-        } catch  where error.kind == .precondition {
-            // Somebody writes one at this moment, who looks at the body afterwards.
-        }
+            return bytes
+        } catch  where error.kind == .precondition { return nil }
     }
 
     private func index(_ name: SessionName) async throws(StoreError) -> (info: ObjectInfo, bytes: [UInt8])? {
@@ -96,8 +140,11 @@ struct SessionRestorer {
         }
     }
 
-    /// Whether the index that stands under a name is this one.
-    func holds(_ name: SessionName, _ bytes: [UInt8]) async throws(StoreError) -> Bool {
-        try await index(name)?.bytes == bytes
+    /// The index that stands under a name, if it is one that this machine writes for some metadata.
+    func ownIndex(of name: SessionName, _ metadata: SessionMetadata) async throws(StoreError) -> [UInt8]? {
+        guard let found = try await index(name)?.bytes,
+            found == context.index(name, metadata, keeping: MetadataIndex.Foreign(found))
+        else { return nil }
+        return found
     }
 }

@@ -159,7 +159,7 @@ final class WatchedRows: Sendable {
             let key = Array(item.row.fileName.utf8)
             guard !pending.contains(key), done.insert(key).inserted, let name = SessionName(fileName: item.row.fileName)
             else { continue }
-            switch try await OvertakenSession(context: context, name: name, etag: item.etag).repairIndex() {
+            switch try await SessionRestorer(context: context).repairIndex(of: name, etag: item.etag) {
             case .own: break
             case .gone: drop(item.row)
             case .replaced(let row, let tag):
