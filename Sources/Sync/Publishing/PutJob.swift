@@ -37,7 +37,8 @@ struct PutJob {
         }
         let (body, facts) = try await sendContents()
         let indexETag: String?
-        let index = context.index(name, facts.metadata)
+        let foreign = try await foreignMembers()
+        let index = context.index(name, facts.metadata, keeping: foreign)
         let standing: Standing
         var hasIndex = false
         context.board.touched(change.id, change.generation)
@@ -58,12 +59,26 @@ struct PutJob {
             throw conflict(found.object)
         }
         if let oldRemoval { try await removeOld(oldRemoval) }
-        try await context.commit(
-            Staging.Sent(
-                change: change, object: body, contentMD5: facts.md5, sha256: facts.sha256, metadata: facts.metadata,
-                indexETag: indexETag))
+        var sent = Staging.Sent(
+            change: change, object: body, contentMD5: facts.md5, sha256: facts.sha256, metadata: facts.metadata,
+            indexETag: indexETag)
+        if foreign != MetadataIndex.Foreign() { sent.indexBytes = index }
+        try await context.commit(sent)
         context.board.note(change.id, nil)
         context.board.touched(change.id, nil)
+    }
+
+    /// What other clients have written into the index of the session that is edited.
+    private func foreignMembers() async throws(PublishStop) -> MetadataIndex.Foreign {
+        if expected == nil, oldName == nil { return MetadataIndex.Foreign() }
+        let inquiry = SessionInquiry(context: context, id: change.id)
+        if let old = oldName, let found = try await inquiry.index(old, undoes: false) {
+            return MetadataIndex.Foreign(found.bytes).ofAnyBody
+        }
+        // An earlier try may have come so far that the old one has gone.
+        if oldName != nil, !context.mayHaveBegun(change) { return MetadataIndex.Foreign() }
+        guard let found = try await inquiry.index(name, undoes: false) else { return MetadataIndex.Foreign() }
+        return MetadataIndex.Foreign(found.bytes).ofAnyBody
     }
 
     /// - Parameter found: what stands in place of what was expected, or of what was sent; nil: nothing.

@@ -62,10 +62,11 @@ struct SessionInquiry {
         return SessionFacts(md5: object.contentMD5 ?? entry.contentMD5, sha256: sha256, metadata: metadata)
     }
 
-    private func index(
-        _ name: SessionName
+    /// The index that stands under a name; nil where there is none that can be read.
+    func index(
+        _ name: SessionName, undoes: Bool = true
     ) async throws(PublishStop) -> (info: ObjectInfo, index: MetadataIndex, bytes: [UInt8])? {
-        try await stopping(undoes: true) { () throws(StoreError) in
+        try await stopping(undoes: undoes) { () throws(StoreError) in
             do throws(StoreError) {
                 let (info, bytes) = try await context.store.bytes(name.indexKey, limit: 1 << 20)
                 return (try? MetadataIndex.decode(bytes)).map { (info, $0, bytes) }
