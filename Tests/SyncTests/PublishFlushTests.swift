@@ -45,6 +45,18 @@ import Testing
         #expect(await rig.publisher.outcome(of: id) == nil)
     }
 
+    /// Of a file without a name nothing is to be sent: whoever waits for it does not hear of the removal's fate.
+    @Test func aRemovedFileIsNotWaitedFor() async throws {
+        let rig = try PublishRig()
+        try await rig.published(1..<2)
+        rig.connectivity.force(true)
+        let id = try await rig.save(fileName(1), session(1, "second"))
+        #expect(await rig.publisher.outcome(of: id) != nil)
+        _ = try rig.staging.remove(fileName(1))
+        #expect(rig.staging.change(id: id) != nil)
+        #expect(await rig.publisher.outcome(of: id) == nil)
+    }
+
     @Test func whatIsNotSentIsNamedWithItsReason() async throws {
         let rig = try PublishRig()
         rig.store.inject(.fail(.denied), verb: .put, key: bodyKey(1), times: 100)

@@ -1,6 +1,7 @@
 import Foundation
 import MountHarness
 import Platform
+import TestSupport
 import Testing
 
 /// How a mount ends that has something to send.
@@ -137,6 +138,54 @@ import Testing
             #expect(throws: (any Error).self) { try world.save(name, Array("no session".utf8)) }
             #expect(world.holds(name, Array("no session".utf8)))
             #expect(world.state(name) == "refused")
+        }
+    }
+
+    /// Several descriptors of a file whose name goes while their closes wait: nothing is to be sent any more, and all of
+    /// them hear so, whatever becomes of the removal.
+    @Test func allDescriptorsOfARemovedFileAreClosed() throws {
+        try MountWorld.with(.ministack, proxied: true) { world in
+            world.options = ["--key-file", try world.keyFile(), "--close", "cloud"]
+            try world.mount()
+            try world.save(TestSession.fileName(0), TestSession.bytes(0))
+            let proxy = try #require(world.bucket.proxy)
+            try proxy.resetStatistics()
+            try proxy.inject(.status(503), times: 1_000_000)
+            let source = world.root + "/source"
+            try Files.replace(source, with: TestSession.bytes(1))
+            let script = """
+                import os, sys, threading, time
+                path, source = sys.argv[1:]
+                first = os.open(path, os.O_CREAT | os.O_RDWR)
+                os.write(first, open(source, "rb").read())
+                others = [os.open(path, os.O_RDWR), os.dup(first)]
+                results = {}
+                def close(number, descriptor):
+                    try:
+                        os.close(descriptor)
+                        results[number] = 0
+                    except OSError as error:
+                        results[number] = error.errno
+                threads = [threading.Thread(target=close, args=item) for item in enumerate([first] + others)]
+                for thread in threads: thread.start()
+                while not os.path.exists(source + ".go"): time.sleep(0.01)
+                os.unlink(path)
+                for thread in threads: thread.join()
+                print(results)
+                sys.exit(0 if set(results.values()) == {0} else 1)
+                """
+            let child = try Child(
+                try TestPython.interpreter(), ["-c", script, world.body(TestSession.fileName(1)), source])
+            try world.eventually("it is being sent") {
+                try proxy.statistics().requests.contains { $0.contains(TestSession.fileName(1)) }
+            }
+            #expect(child.isRunning, "\(child.output)\(child.errors)")
+            try Files.replace(source + ".go", with: [])
+            let result = child.wait(seconds: 60)
+            #expect(result.status == 0, "\(result)")
+            try proxy.clearFaults()
+            try world.drain()
+            #expect(try world.bucket.names() == [TestSession.fileName(0)])
         }
     }
 

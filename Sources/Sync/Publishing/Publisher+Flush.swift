@@ -111,7 +111,7 @@ extension Publisher {
     }
 
     /// Waits until a change has been sent or has failed, for a close that waits for the cloud. While the store is
-    /// offline it does not wait.
+    /// offline it does not wait, nor once the file has lost its name: nothing of it is to be sent then.
     /// - Returns: why it was not sent; nil when it was, or when there is nothing to be sent.
     public func outcome(of id: Int64) async -> Unsent? {
         board.desk { $0.hurries += 1 }
@@ -119,7 +119,7 @@ extension Publisher {
         board.announceNews()
         while true {
             let count = board.wakeups.count
-            guard let change = context.staging.change(id: id) else { return nil }
+            guard let change = context.staging.change(id: id), change.name != nil else { return nil }
             switch change.state {
             case .local, .open: return nil
             case .held: return Unsent(name: change.subject, reason: "held back by a batch")
