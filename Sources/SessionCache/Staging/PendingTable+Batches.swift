@@ -47,10 +47,12 @@ extension PendingTable {
             var refused: [Int64] = []
             var reason: TableError?
             for id in left {
-                let saved = self
-                do throws(TableError) { try giveBack(id, wanted, reserve: reserve, at: now) } catch {
+                do throws(TableError) {
+                    try allOrNothing { table throws(TableError) in
+                        try table.giveBack(id, wanted, reserve: reserve, at: now)
+                    }
+                } catch {
                     if case .needsFingerprint = error { throw error }
-                    self = saved
                     reason = error
                     refused.append(id)
                 }

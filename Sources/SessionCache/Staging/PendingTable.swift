@@ -45,6 +45,8 @@ struct PendingTable {
     private(set) var rows: [Int64: Row] = [:]
     /// The changes that are being sent, as they were when they began.
     private(set) var runs: [Int64: PendingChange] = [:]
+    /// Those that have a name, wanted or in the bucket: one, as a rule.
+    private var runsByName: [NameKey: [Int64]] = [:]
     /// All conflicts, decided ones too.
     private(set) var conflicts: [Int64: ConflictRecord] = [:]
     /// Uploads in parts that nobody goes on with, by their ids.
@@ -95,7 +97,7 @@ struct PendingTable {
             switch step {
             case .row(let id, let row), .unrecorded(let id, let row): replace(id, row)
             case .conflict(let id, let record): replaceConflict(id, record)
-            case .run(let id, let change): runs[id] = change
+            case .run(let id, let change): replaceRun(id, change)
             case .batch(let old): batch = old
             case .abandoned(let uploadID, let upload): abandoned[uploadID] = upload
             }
@@ -104,6 +106,19 @@ struct PendingTable {
 
     /// Takes back what was not handed out.
     mutating func revertSteps() { revert(takeSteps()) }
+
+    /// Does something as a whole: when it throws, nothing of it has happened.
+    mutating func allOrNothing(
+        _ body: (inout PendingTable) throws(TableError) -> Void
+    ) throws(TableError) {
+        let mark = steps.count
+        do throws(TableError) { try body(&self) } catch {
+            let taken = Array(steps[mark...])
+            steps.removeLast(taken.count)
+            revert(taken)
+            throw error
+        }
+    }
 
     mutating func put(_ row: Row) {
         giveUpUploads(of: rows[row.change.id], for: row)
@@ -139,7 +154,7 @@ struct PendingTable {
 
     mutating func setRun(_ id: Int64, _ change: PendingChange?) {
         steps.append(.run(id, runs[id]))
-        runs[id] = change
+        replaceRun(id, change)
     }
 
     mutating func setAbandoned(_ uploadID: String, _ upload: Abandoned?) {
@@ -179,6 +194,20 @@ struct PendingTable {
         lastSequence = max(lastSequence, row.change.sequence)
     }
 
+    private mutating func replaceRun(_ id: Int64, _ change: PendingChange?) {
+        for key in Self.names(of: runs[id]) {
+            runsByName[key]?.removeAll { $0 == id }
+            if runsByName[key]?.isEmpty ?? false { runsByName[key] = nil }
+        }
+        runs[id] = change
+        for key in Self.names(of: change) { runsByName[key, default: []].append(id) }
+    }
+
+    /// The names that a change has, each once.
+    private static func names(of change: PendingChange?) -> Set<NameKey> {
+        Set([change?.name, change?.remoteName].compactMap { $0.map(NameKey.init) })
+    }
+
     private mutating func replaceConflict(_ id: Int64, _ record: ConflictRecord?) {
         if let old = conflicts[id], old.decided == nil { counts.conflicts -= 1 }
         conflicts[id] = record
@@ -205,14 +234,17 @@ struct PendingTable {
     private mutating func enqueue(_ change: PendingChange) {
         if let last = line.last, last.sequence >= change.sequence { isLineSorted = false }
         line.append((change.sequence, change.id))
+        if line.count > 4 * rows.count + 64 { sortLine() }
+    }
+
+    private mutating func sortLine() {
+        line = rows.values.map { ($0.change.sequence, $0.change.id) }.sorted { $0 < $1 }
+        isLineSorted = true
     }
 
     /// The ids of all rows, oldest change first.
     mutating func inOrder() -> [Int64] {
-        if !isLineSorted || line.count > 2 * rows.count + 16 {
-            line = rows.values.map { ($0.change.sequence, $0.change.id) }.sorted { $0 < $1 }
-            isLineSorted = true
-        }
+        if !isLineSorted || line.count > 2 * rows.count + 16 { sortLine() }
         return line.filter { rows[$0.id]?.change.sequence == $0.sequence }.map(\.id)
     }
 
@@ -251,11 +283,9 @@ struct PendingTable {
     /// Whether a row's next change has to wait for another one.
     func isBlocked(_ row: Row) -> Bool {
         let change = next(row)
-        for run in runs.values where run.id != change.id {
-            for name in [run.name, run.remoteName] {
-                guard let name else { continue }
-                if change.name.hasSameBytes(as: name) || change.remoteName.hasSameBytes(as: name) { return true }
-            }
+        for name in [change.name, change.remoteName] {
+            guard let name, let others = runsByName[NameKey(name)] else { continue }
+            if others.contains(where: { $0 != change.id }) { return true }
         }
         guard let name = change.name else { return false }
         if let other = holder(ofRemote: name), other.change.id != change.id { return true }
