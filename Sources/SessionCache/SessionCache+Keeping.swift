@@ -120,6 +120,8 @@ extension SessionCache {
         for item in delta.removed {
             // One that is still there was renamed, see ``renamed(id:from:to:)``.
             if let entry = try? catalog.entry(id: item.id), entry.id == item.id { continue }
+            // One that is being renamed comes back, and what is read of it is found where it is.
+            if movingEntry(item.id) != nil { continue }
             let download = state.withLock { $0.downloads.removeValue(forKey: item.id) }
             download?.end(CacheError(.notFound, "\(item.fileName): removed from the store"))
             discard(item.id)
@@ -151,7 +153,9 @@ extension SessionCache {
 
     /// Whether the catalog is sure not to hold a session.
     private func isGone(_ id: Int64) -> Bool {
-        do throws(CatalogError) { return try catalog.entry(id: id) == nil } catch { return false }
+        do throws(CatalogError) { return try catalog.entry(id: id) == nil && movingEntry(id) == nil } catch {
+            return false
+        }
     }
 
     private func discard(_ id: Int64) {

@@ -41,6 +41,20 @@ extension SessionCache {
     /// The catalog knows of it, or the object is back.
     public func moved(id: Int64) { state.withLock { _ = $0.moved.removeValue(forKey: id) } }
 
+    /// What a session is that this machine is renaming and the catalog does not know for a while: a refresh that has met
+    /// the rename half done did not find the old name, and takes the new one for another session's.
+    func movingEntry(_ id: Int64) -> SessionEntry? {
+        if let moved = state.withLock({ $0.moved[id] }) {
+            return SessionEntry(
+                moving: id, moved.fileName, size: moved.version.size, etag: moved.version.etag,
+                contentMD5: moved.version.contentMD5)
+        }
+        guard let rename = pendingRename.value?(id) else { return nil }
+        let version = rename.version
+        return SessionEntry(
+            moving: id, rename.oldName, size: version.size, etag: version.etag, contentMD5: version.contentMD5)
+    }
+
     /// Where the object of a session is that was not found under a name; nil: nowhere.
     func whereabouts(of id: Int64, besides fileName: String) async throws(StoreError) -> MovedBody? {
         // The catalog has learnt of a move when that is forgotten here.
@@ -145,6 +159,14 @@ extension Download {
             if case .success(let moved?) = answer { state.fileName = moved.fileName }
             return state.plan.located(answer, now: .monotonic)
         }
+    }
+}
+
+extension SessionEntry {
+    fileprivate init(moving id: Int64, _ fileName: String, size: UInt64, etag: String?, contentMD5: String?) {
+        self.init(pending: id, fileName: fileName, size: size, modified: .now)
+        self.etag = etag
+        self.contentMD5 = contentMD5
     }
 }
 

@@ -136,7 +136,9 @@ public final class SessionCache: Sendable {
     private static var shutDown: CacheError { CacheError(.interrupted, "the cache is shutting down") }
 
     func entry(_ id: Int64) throws(CacheError) -> SessionEntry? {
-        do throws(CatalogError) { return try catalog.entry(id: id) } catch { throw CacheError(.io, error.description) }
+        do throws(CatalogError) { return try catalog.entry(id: id) ?? movingEntry(id) } catch {
+            throw CacheError(.io, error.description)
+        }
     }
 
     /// The cached file of an entry, open, when it is the whole verified body of the version that the catalog names.

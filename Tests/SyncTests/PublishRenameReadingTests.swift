@@ -59,6 +59,31 @@ import Testing
         #expect(try rig.catalog.entry(id: id) != nil)
     }
 
+    /// A refresh meets the rename half done: it drops the session, and takes the copy for another one.
+    @Test(arguments: [false, true]) func aRefreshLooksInBetween(isOpen: Bool) async throws {
+        let (rig, id) = try await uncached()
+        let read = Guarded<Result<[UInt8], CacheError>?>(nil)
+        let key = newKey
+        let name = newName
+        rig.meddled.once(.delete, bodyKey(1), before: false) {
+            do {
+                let body = isOpen ? try rig.cache.open(id) : nil
+                let info = try await rig.bucket.head(key)
+                let facts = ObjectFacts(size: info.size, etag: info.etag, uploaded: info.modified)
+                rig.cache.apply(try rig.catalog.remove(id: id))
+                rig.cache.apply(try rig.catalog.apply([.object(fileName: name, facts)]))
+                #expect(try rig.catalog.entry(id: id) == nil)
+                let outcome = if let body { await PublishRig.bytes(of: body) } else { await rig.read(id) }
+                read.withLock { $0 = outcome }
+            } catch { Issue.record(error) }
+        }
+        _ = try rig.staging.rename(fileName(1), to: newName, replacing: false)
+        #expect(await rig.flush() == [])
+        #expect(try read.withLock { $0 }?.get() == session(1))
+        #expect(try rig.catalog.entry(fileName: newName)?.id == id)
+        #expect(rig.staging.changes() == [])
+    }
+
     /// An earlier process came as far as the removal.
     @Test func aRenameThatIsHalfDone() async throws {
         let (rig, id) = try await uncached(tellsMD5: true)
