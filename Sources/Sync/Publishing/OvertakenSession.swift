@@ -14,8 +14,10 @@ struct OvertakenSession {
     enum Outcome {
         /// The body is this machine's.
         case own
-        /// There is none, or it changes again: who changes it writes its index and row.
+        /// There is none.
         case gone
+        /// It changes again: who changes it writes its index and row.
+        case changing
         /// The row that belongs to what is there now, and the tag of that.
         case replaced(OverallRow, etag: String?)
     }
@@ -27,7 +29,7 @@ struct OvertakenSession {
         let sink = HashingSink(skimming: context.options.key)
         do throws(StoreError) {
             _ = try await context.store.get(name.bodyKey, ReadOptions(ifMatch: info.etag), into: sink)
-        } catch  where error.kind == .precondition || error.kind == .notFound { return .gone }
+        } catch  where error.kind == .precondition || error.kind == .notFound { return .changing }
         let digests = sink.finish()
         let metadata = sink.metadata(name) ?? SessionMetadata(basicFactsOf: name, size: info.size)
         let wanted = context.index(name, metadata)
@@ -35,7 +37,7 @@ struct OvertakenSession {
             PublishContext.log.info("the index of another version is replaced", ["session": name.fileName])
             do throws(StoreError) {
                 _ = try await context.store.put(name.indexKey, .bytes(wanted), condition)
-            } catch  where error.kind == .precondition { return .gone }
+            } catch  where error.kind == .precondition { return .changing }
         }
         info.contentMD5 = info.contentMD5 ?? digests.md5
         let row = context.row(name.fileName, info, sha256: digests.sha256, metadata: metadata)

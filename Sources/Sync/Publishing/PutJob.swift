@@ -40,7 +40,7 @@ struct PutJob {
         let index = context.index(name, facts.metadata)
         let standing: Standing
         var hasIndex = false
-        context.board.touched(change.id, change.generation)
+        context.board.touch(change.id)
         do throws(PublishStop) {
             FaultPoint.reached("publish.index.before")
             indexETag = try await stopping { () throws(StoreError) in
@@ -63,7 +63,7 @@ struct PutJob {
                 change: change, object: body, contentMD5: facts.md5, sha256: facts.sha256, metadata: facts.metadata,
                 indexETag: indexETag))
         context.board.note(change.id, nil)
-        context.board.touched(change.id, nil)
+        context.board.untouch(change.id)
     }
 
     /// - Parameter found: what stands in place of what was expected, or of what was sent; nil: nothing.
@@ -133,15 +133,23 @@ struct PutJob {
         }
     }
 
-    /// An earlier try has written its index over that of the body that stands now, which gets its own again.
-    func giveBack(_ facts: StagedFacts) async throws(PublishStop) {
+    /// An earlier try has written its index over that of the body that stands now, which gets its own again, or beside
+    /// none.
+    func giveBack(_ facts: StagedFacts, to found: ObjectInfo?) async throws(PublishStop) {
         guard context.mayHaveBegun(change) else { return }
         let index = context.index(name, facts.metadata)
         let restorer = SessionRestorer(context: context, id: change.id)
+        // Also a removal that this change has taken over.
+        let isSure = context.board.hasTouched(change.id) || change.replaces?.mayBeGone ?? false
         try await stopping { () throws(StoreError) in
-            if try await restorer.holds(name, index) { try await restorer.settle(name, own: [index]) }
+            // In an earlier process, if at all. The body is not read for nothing.
+            var isNeeded = isSure
+            if !isNeeded {
+                isNeeded =
+                    found == nil ? try await context.head(name.indexKey) != nil : try await restorer.holds(name, index)
+            }
+            if isNeeded { try await restorer.settle(name, own: [index]) }
         }
-        context.board.touched(change.id, nil)
     }
 
     /// Takes back what a part that failed for good leaves behind, as far as it can be.

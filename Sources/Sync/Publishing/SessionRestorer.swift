@@ -13,8 +13,8 @@ struct SessionRestorer {
 
     /// Looks at the body, writes what belongs to it, and looks again.
     /// - Parameters:
-    ///   - own: bytes of indexes that this machine has written for other bodies. Any other index that is there belongs
-    ///     to the body, for every client writes it after the body.
+    ///   - own: bytes of indexes that this machine has written for other bodies. Another index that is there stays
+    ///     where it may belong to the body: every client writes it after the body.
     ///   - hasRow: whether the row is looked after, too.
     ///   - isGone: the body has just been removed.
     /// - Returns: what stands under the name; nil: nothing, and neither index nor row.
@@ -60,9 +60,10 @@ struct SessionRestorer {
         } catch  where error.kind == .precondition || error.kind == .notFound { return false }
         let digests = sink.finish()
         guard digests.info?.etag == info.etag else { return false }
-        let metadata = sink.metadata(name) ?? SessionMetadata(basicFactsOf: name, size: info.size)
+        let read = sink.metadata(name)
+        let metadata = read ?? SessionMetadata(basicFactsOf: name, size: info.size)
         let index = context.index(name, metadata)
-        try await writeIndex(name, index, own)
+        try await writeIndex(name, index, own, mayDiffer: read == nil)
         own.append(index)
         guard hasRow else { return try await look(name)?.etag == info.etag }
         var object = info
@@ -71,16 +72,26 @@ struct SessionRestorer {
         return try await context.writeRows([.set(row)], about: object, of: id) == .stands
     }
 
-    private func writeIndex(_ name: SessionName, _ bytes: [UInt8], _ own: [[UInt8]]) async throws(StoreError) {
+    /// - Parameter mayDiffer: the body cannot be read here; who wrote its index may have known more.
+    private func writeIndex(
+        _ name: SessionName, _ bytes: [UInt8], _ own: [[UInt8]], mayDiffer: Bool
+    ) async throws(StoreError) {
         do throws(StoreError) {
             guard let (info, found) = try await index(name) else {
                 return _ = try await context.put(name.indexKey, bytes, .ifAbsent)
             }
-            guard found != bytes, own.contains(found) else { return }
+            guard found != bytes, own.contains(found) || !belongs(found, beside: bytes, mayDiffer) else { return }
             _ = try await context.put(name.indexKey, bytes, info.etag.map { .ifMatch($0) } ?? .always)
         } catch  where error.kind == .precondition {
             // Somebody writes one at this moment, who looks at the body afterwards.
         }
+    }
+
+    /// Whether an index that is there may be of the body that another one is made of.
+    private func belongs(_ found: [UInt8], beside made: [UInt8], _ mayDiffer: Bool) -> Bool {
+        guard let found = try? MetadataIndex.decode(found).metadata, let made = try? MetadataIndex.decode(made).metadata
+        else { return false }
+        return mayDiffer ? found.fileSize == nil || found.fileSize == made.fileSize : found == made
     }
 
     private func index(_ name: SessionName) async throws(StoreError) -> (info: ObjectInfo, bytes: [UInt8])? {
