@@ -21,6 +21,8 @@ final class SessionFile: OpenFile {
         /// The draft was closed so that it could be sent, and this file may still be written.
         var isHandedOver = false
         var isClosed = false
+        /// `source` is the body under the name to which the session was moved.
+        var hasMoved = false
         var keepsPages = true
         var toldSize: UInt64?
         /// The MD5 of the body that was opened, as far as the catalog knew it.
@@ -30,10 +32,15 @@ final class SessionFile: OpenFile {
     let id: Int64
     /// Opened for writing.
     let isWritable: Bool
+    private let moved: (@Sendable () -> OpenBody?)?
     private let state: Guarded<State>
 
-    init(body: OpenBody) {
-        id = body.id
+    /// - Parameters:
+    ///   - id: of the file; the cache may have the body under another one.
+    ///   - moved: opens the body where it was moved to, when it is not found any more.
+    init(body: OpenBody, id: Int64, moved: (@Sendable () -> OpenBody?)? = nil) {
+        self.id = id
+        self.moved = moved
         isWritable = false
         state = Guarded(State(source: .body(body), isWriter: false))
     }
@@ -41,6 +48,7 @@ final class SessionFile: OpenFile {
     /// Contents that lie here; a draft when they were opened for writing.
     init(local: StagedFile) {
         id = local.id
+        moved = nil
         isWritable = local.isWritable
         state = Guarded(State(source: .local(local), isWriter: local.isWritable))
     }
@@ -111,6 +119,7 @@ final class SessionFile: OpenFile {
 
     private init(reader file: StagedFile) {
         id = file.id
+        moved = nil
         isWritable = false
         state = Guarded(State(source: .local(file), isWriter: false))
     }
@@ -150,7 +159,7 @@ final class SessionFile: OpenFile {
             // Sent, or given up: from now on the bucket's version is the session's. One that has no name any more
             // keeps the contents that it has.
             guard let staging = sources.staging, (try? staging.entry(id: id)) != nil,
-                let body = try? sources.cache.open(id)
+                let (body, _) = try? staging.openBody(id: id)
             else { return }
             replaceSource(.body(body))
         }
@@ -200,10 +209,32 @@ final class SessionFile: OpenFile {
                     } else {
                         reply(.success(.file(file, offset: offset, count: count)))
                     }
+                case .failure(let error) where error.kind == .notFound && follow(body):
+                    read(at: offset, count: count, reply: reply)
                 case .failure(let error): reply(.failure(FileSystemError(error)))
                 }
             }
         }
+    }
+
+    /// Goes over to where a body that is not found any more was moved to.
+    /// - Returns: false when it was not: the failure is the answer.
+    private func follow(_ lost: OpenBody) -> Bool {
+        let (isLost, mayMove) = state.withLock { state in
+            guard case .body(let current) = state.source else { return (false, false) }
+            return (current === lost, !state.hasMoved && !state.isClosed)
+        }
+        // Another reader was faster.
+        guard isLost else { return true }
+        guard mayMove, let body = moved?() else { return false }
+        let isTaken = state.withLock { state in
+            guard !state.isClosed, case .body(let current) = state.source, current === lost else { return false }
+            state.source = .body(body)
+            state.hasMoved = true
+            return true
+        }
+        SessionFile.release(.body(isTaken ? lost : body))
+        return true
     }
 
     static var replaced: FileSystemError {

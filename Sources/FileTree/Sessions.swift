@@ -47,7 +47,9 @@ struct BodyNode: TreeFile {
             return SessionFile(local: local)
         }
         do throws(CacheError) {
-            return SessionFile(body: try sources.cache.open(row))
+            guard let staging = view.staging else { return SessionFile(body: try sources.cache.open(row), id: row) }
+            let (body, moved) = try staging.openBody(id: row)
+            return SessionFile(body: body, id: row, moved: moved)
         } catch {
             throw FileSystemError(error)
         }

@@ -75,7 +75,10 @@ extension SessionCache {
     /// The whole verified body of a session, fetched when it is not cached.
     /// - Throws: as a read would; `.offline` at once while the store is known to be away.
     public func wholeBody(id: Int64) async throws(CacheError) -> FileDescriptor {
-        let body = try open(id)
+        try await whole(try open(id))
+    }
+
+    func whole(_ body: OpenBody) async throws(CacheError) -> FileDescriptor {
         defer { body.close() }
         while true {
             if let file = body.complete { return file }

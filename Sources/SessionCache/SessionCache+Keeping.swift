@@ -120,8 +120,16 @@ extension SessionCache {
         for item in delta.removed {
             // One that is still there was renamed, see ``renamed(id:from:to:)``.
             if let entry = try? catalog.entry(id: item.id), entry.id == item.id { continue }
-            let download = state.withLock { $0.downloads.removeValue(forKey: item.id) }
-            download?.end(CacheError(.notFound, "\(item.fileName): removed from the store"))
+            let download = state.withLock { state -> Download? in
+                // One that looks for it where it was moved to goes on.
+                guard state.downloads[item.id]?.fileName.hasSameBytes(as: item.fileName) ?? false else { return nil }
+                return state.downloads.removeValue(forKey: item.id)
+            }
+            // The same object by another id: whoever reads it gets its bytes.
+            let known = (try? catalog.entry(fileName: item.fileName)) ?? nil
+            if known?.etag == nil || known?.etag != download?.etag {
+                download?.end(CacheError(.notFound, "\(item.fileName): removed from the store"))
+            }
             discard(item.id)
         }
         for id in delta.changed {

@@ -96,6 +96,21 @@ public final class SessionCache: Sendable {
         }
     }
 
+    /// Opens the body of a session that was not found under the name that it had, under the one to which this machine is
+    /// moving it: the copy has another tag, and the same contents.
+    /// - Parameter entry: what was known of it under the old name.
+    /// - Throws: as ``open(_:)``.
+    public func open(_ entry: SessionEntry, movedTo name: String) throws(CacheError) -> OpenBody {
+        var moved = entry
+        (moved.fileName, moved.etag) = (name, nil)
+        while true {
+            let ended = state.withLock { $0.ended }
+            guard let (download, reader) = try join(moved, unless: ended) else { continue }
+            if options.startOnOpen { download.begin() }
+            return OpenBody(id: entry.id, cache: self, source: .arriving(download, reader: reader))
+        }
+    }
+
     /// Joins the download of an entry's version, or makes it.
     /// - Returns: nil when a download has ended since `mark`: the file may be there now.
     private func join(_ entry: SessionEntry, unless mark: UInt64) throws(CacheError) -> (Download, UInt64)? {

@@ -52,7 +52,7 @@ extension Staging {
         } catch { return fail(id, error) }
         Task {
             let fetched: Result<FileDescriptor, StagingError>
-            do throws(CacheError) { fetched = .success(try await self.cache.wholeBody(id: id)) } catch {
+            do throws(CacheError) { fetched = .success(try await self.wholeBody(of: id)) } catch {
                 fetched = .failure(StagingError(error))
             }
             self.pool.run { self.prepare(id, fetched) }
@@ -109,7 +109,11 @@ extension Staging {
     }
 
     private func cached(_ id: Int64) throws(StagingError) -> FileDescriptor? {
-        do throws(CacheError) { return try cache.cachedBody(id: id) } catch { throw StagingError(error) }
+        do throws(CacheError) { return try cache.cachedBody(id: bodyID(of: id)) } catch {
+            // A reader has met its rename half done, and the catalog does not know it for a while.
+            guard error.kind == .notFound else { throw StagingError(error) }
+            return nil
+        }
     }
 
     private func makeDraft(

@@ -44,9 +44,12 @@ extension Staging {
             let greatest = core.table.rows.keys.max() ?? 0
             if greatest > 0 { try catalog.reserveIDs(above: greatest) }
         } catch { throw StagingError(error) }
-        return Staging(
+        let ids = Array(core.table.rows.keys)
+        let staging = Staging(
             directory: directory, catalog: catalog, cache: cache, lock: held, journal: journal, core: core,
             damage: damage, onChange: onChange)
+        _ = staging.partFromCatalog(ids)
+        return staging
     }
 
     private static func takeUp(_ directory: String) throws(StagingError) -> (Journal, Core) {
