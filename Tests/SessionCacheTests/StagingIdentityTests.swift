@@ -94,6 +94,31 @@ import Testing
         #expect(try fixture.base.catalog.entry(fileName: "x.fastshot") == nil)
     }
 
+    /// A body had arrived under the first name when the file was renamed, and index and row had not.
+    @Test(arguments: [nil, ConflictChoice.theirs, .both], [false, true])
+    func whatHadArrivedUnderAnotherNameGoes(_ decision: ConflictChoice?, _ isEdit: Bool) async throws {
+        let fixture = try StagingFixture()
+        if isEdit {
+            try await fixture.base.add("a.fastshot", bytes)
+            _ = try fixture.staging.remove("a.fastshot")
+        }
+        try fixture.save("a.fastshot", mine)
+        let first = try fixture.begin()
+        fixture.base.store.set("sessions/a.fastshot", mine)
+        fixture.staging.postponed(first, reason: "the line has gone")
+        _ = try fixture.staging.rename("a.fastshot", to: "b.fastshot", replacing: false)
+        let change = try fixture.begin()
+        fixture.base.store.set("sessions/b.fastshot", theirs)
+        let record = try fixture.staging.conflicted(
+            change, .created, found: fixture.info("b.fastshot"), decision: decision, decider: "test")
+        try fixture.sendAll()
+        #expect(fixture.bucket("a.fastshot") == nil)
+        #expect(fixture.bucket("b.fastshot")?.bytes == theirs)
+        let local = [record.localName].compactMap { $0 }
+        #expect(try fixture.names() == local + ["b.fastshot"])
+        for name in local { #expect(try fixture.reads(name, mine)) }
+    }
+
     /// A listing finds the object under the new name, and takes it for another session.
     @Test func aListingMeetsARenameHalfDone() async throws {
         let fixture = try StagingFixture()

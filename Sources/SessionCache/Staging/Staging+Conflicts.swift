@@ -195,6 +195,9 @@ extension Staging.Core {
             record.keptPath = kept
         }
         let hasContents = row.change.content != nil
+        if hasContents, decision != .mine {
+            try table.leaveAttempts(of: change.id, except: record.name, reserve: staging.reserveID)
+        }
         switch decision {
         case .mine where hasContents || record.found != nil || atTarget:
             table.rebase(change.id, on: record.found, atTarget: atTarget, replaced: knownID)

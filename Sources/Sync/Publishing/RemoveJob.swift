@@ -42,7 +42,9 @@ struct RemoveJob {
         do throws(PublishStop) {
             switch try await removal.remove(info) {
             case .removed: break
-            case .followed: sent.leavesName = true
+            case .followed:
+                sent.leavesName = true
+                try? context.catalog.setValue(Catalog.listingNeededKey, "a session was made anew while it was removed")
             case .replaced(let found): throw .conflict(.removedEdited, found: found)
             }
         } catch {
