@@ -70,10 +70,15 @@ extension Record {
 
     /// Whether the row names another object than the one that the store showed, uploaded before that one.
     private func isOutdated(_ row: OverallRow) -> Bool {
+        claimsEarlier(row) && differs(from: row)
+    }
+
+    /// Whether the row names an earlier upload than the store did.
+    private func claimsEarlier(_ row: OverallRow) -> Bool {
         guard listed, let uploaded, let claimed = row.createdAt.flatMap(NaiveTime.init(iso8601:))?.timestamp else {
             return false
         }
-        return claimed.seconds < uploaded.seconds && differs(from: row)
+        return claimed.seconds < uploaded.seconds
     }
 
     /// Whether the row names another object, uploaded in the same second: it does not tell which came later.
@@ -82,6 +87,13 @@ extension Record {
             return false
         }
         return claimed.seconds == uploaded.seconds && differs(from: row)
+    }
+
+    /// Two rows name different objects of the second in which the store's was uploaded, and nothing tells which of them is
+    /// of that.
+    mutating func doubt(_ row: OverallRow, _ marks: RowMarks) {
+        if Digest.differ(Digest.of(row).sha256, sha256) { sha256 = nil }
+        rowFacts = marks.facts
     }
 
     private func differs(from row: OverallRow) -> Bool {
@@ -99,8 +111,11 @@ extension Record {
             sha256 = nil
             listed = false
         }
-        md5 = md5 ?? rowMD5
-        sha256 = sha256 ?? rowSHA256
+        // Uploaded before what the store showed, the row is of another object of the same length.
+        if !claimsEarlier(row) {
+            md5 = md5 ?? rowMD5
+            sha256 = sha256 ?? rowSHA256
+        }
         if etag == nil, etagIsContentMD5, let rowMD5 { etag = Hex.encode(rowMD5) }
         if !listed || uploaded == nil {
             uploaded = row.createdAt.flatMap(NaiveTime.init(iso8601:))?.timestamp ?? uploaded

@@ -46,18 +46,28 @@ struct OwnWrites {
 
 /// When names were last written or removed by this machine, as far back as own writes are kept.
 struct OwnTimes {
-    private let seconds: [[UInt8]: Int64]
+    /// The last write of a name.
+    struct Last {
+        /// Since 1970.
+        var seconds: Int64
+        /// Of what was written, where it is known.
+        var etag: String?
+    }
+    private let last: [[UInt8]: Last]
 
     init(_ connection: Connection) throws(CatalogError) {
-        seconds = try connection.use(.ownWriteTimes) { statement throws(CatalogError) in
-            var seconds: [[UInt8]: Int64] = [:]
-            while try statement.step() { seconds[Array((statement.text(0) ?? "").utf8)] = statement.integer(1) }
-            return seconds
+        last = try connection.use(.ownWriteTimes) { statement throws(CatalogError) in
+            var last: [[UInt8]: Last] = [:]
+            while try statement.step() {
+                last[Array((statement.text(0) ?? "").utf8)] = Last(
+                    seconds: statement.integer(1), etag: statement.text(2))
+            }
+            return last
         }
     }
 
-    /// Seconds since 1970; nil when it was not.
-    subscript(fileName: String) -> Int64? { seconds.isEmpty ? nil : seconds[Array(fileName.utf8)] }
+    /// Nil when it was not.
+    subscript(fileName: String) -> Last? { last.isEmpty ? nil : last[Array(fileName.utf8)] }
 }
 
 extension Catalog {
@@ -81,11 +91,13 @@ extension Connection {
     private static let longestPass: Int64 = 6 * 3600
 
     /// Notes that a session's object was written or removed.
-    func noteOwnWrite(_ id: Int64, _ fileName: String) throws(CatalogError) {
+    /// - Parameter etag: of what was written; nil after a removal.
+    func noteOwnWrite(_ id: Int64, _ fileName: String, etag: String? = nil) throws(CatalogError) {
         try use(.noteOwnWrite) { statement throws(CatalogError) in
             statement.bind(0, id)
             statement.bind(1, fileName)
             statement.bind(2, Timestamp.now.seconds)
+            statement.bind(3, etag)
             _ = try statement.step()
         }
     }

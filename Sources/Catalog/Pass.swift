@@ -48,7 +48,12 @@ struct Pass {
             guard let record = try connection.record(id: known.id)?.record else { return }
             if record.isContested(by: row), try isInDoubt(row) {
                 // A client may have seen the version before this machine's. A listing tells which there is.
-                if !sighting.followsListing { sighting.rowsInDoubt += 1 }
+                if !sighting.followsListing {
+                    sighting.rowsInDoubt += 1
+                } else if try !isOwnVersion(record) {
+                    // Another one than this machine's, of which an earlier row may have told the wrong sum.
+                    try alter(record) { $0.doubt(row, marks) }
+                }
                 return
             }
             try alter(record) { $0.take(row, marks, etagIsContentMD5: etagIsContentMD5) }
@@ -102,15 +107,24 @@ struct Pass {
         if state == .unknown { sighting.unknown.append(.init(id: known.id, fileName: fileName)) }
     }
 
-    /// Whether this machine has removed or replaced what a row tells of: a FastShot client lists the bucket and then
-    /// writes the overall file, and what is removed or replaced in between comes into it.
-    private mutating func isInDoubt(_ row: OverallRow) throws(CatalogError) -> Bool {
+    /// Whether a version is the one that this machine wrote last.
+    private mutating func isOwnVersion(_ record: Record) throws(CatalogError) -> Bool {
+        try ownWrite(record.fileName)?.etag.map { $0 == record.etag } ?? false
+    }
+
+    private mutating func ownWrite(_ fileName: String) throws(CatalogError) -> OwnTimes.Last? {
         let times: OwnTimes
         if let ownTimes { times = ownTimes } else { times = try OwnTimes(connection) }
         ownTimes = times
-        guard let written = times[row.fileName] else { return false }
+        return times[fileName]
+    }
+
+    /// Whether this machine has removed or replaced what a row tells of: a FastShot client lists the bucket and then
+    /// writes the overall file, and what is removed or replaced in between comes into it.
+    private mutating func isInDoubt(_ row: OverallRow) throws(CatalogError) -> Bool {
+        guard let written = try ownWrite(row.fileName) else { return false }
         guard let uploaded = row.createdAt.flatMap(NaiveTime.init(iso8601:))?.timestamp else { return true }
-        return uploaded.seconds <= written
+        return uploaded.seconds <= written.seconds
     }
 
     /// Whether a name was written since the pass began, which then counts as met.

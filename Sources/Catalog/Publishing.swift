@@ -97,6 +97,24 @@ extension Catalog {
         }
     }
 
+    /// Gives a session another id, as its own is that of a file which has nothing to do with it any more.
+    /// - Parameter new: of ``reserveID()``, or another that no session has.
+    /// - Returns: nothing where there is no such session, or the new id is taken.
+    public func renumber(_ id: Int64, as new: Int64) throws(CatalogError) -> CatalogDelta {
+        try recordOwnWrites { connection throws(CatalogError) in
+            guard var known = try connection.record(id: id)?.record, try connection.record(id: new) == nil else {
+                return CatalogDelta()
+            }
+            try connection.run(.deleteSession, id)
+            // A pass that is under way has met it by its other id.
+            try connection.noteOwnWrite(new, known.fileName)
+            known.id = new
+            try connection.insertPublished(known)
+            return CatalogDelta(
+                added: [.init(id: new, fileName: known.fileName)], removed: [.init(id: id, fileName: known.fileName)])
+        }
+    }
+
     private func recordOwnWrites(
         _ body: (Connection) throws(CatalogError) -> CatalogDelta
     ) throws(CatalogError) -> CatalogDelta {
@@ -130,7 +148,7 @@ private struct Publication {
     }
 
     mutating func take(_ session: PublishedSession) throws(CatalogError) {
-        try connection.noteOwnWrite(session.id, session.fileName)
+        try connection.noteOwnWrite(session.id, session.fileName, etag: session.facts.etag)
         var known = try connection.record(fileName: session.fileName)?.record
         let refutation = try connection.refutation(session.fileName)
         if let refutation { try connection.run(.deleteRefuted, refutation.id) }

@@ -2,7 +2,7 @@
 /// everything else about a session is in `detail`.
 enum Schema {
     /// `PRAGMA user_version` of a database that this program writes.
-    static let version: Int64 = 2
+    static let version: Int64 = 3
 
     /// `PRAGMA application_id`: "sfsc".
     static let applicationID = 0x7366_7363
@@ -91,6 +91,7 @@ enum Schema {
           number INTEGER PRIMARY KEY AUTOINCREMENT, id INTEGER NOT NULL, file_name TEXT NOT NULL, time INTEGER NOT NULL
         ) STRICT;
         """,
+        "ALTER TABLE own_write ADD COLUMN etag TEXT",
     ]
 }
 
@@ -185,9 +186,9 @@ enum Query: Int, DatabaseQuery {
         case .raiseSequence: "UPDATE sqlite_sequence SET seq = MAX(seq, ?1) WHERE name = 'session' RETURNING seq"
         case .beginSequence: "INSERT INTO sqlite_sequence (name, seq) VALUES ('session', ?1)"
         case .ownWrites: "SELECT id, file_name FROM own_write WHERE number > ?1"
-        case .ownWriteTimes: "SELECT file_name, MAX(time) FROM own_write GROUP BY file_name"
+        case .ownWriteTimes: "SELECT file_name, time, etag, MAX(number) FROM own_write GROUP BY file_name"
         case .lastOwnWrite: "SELECT MAX(number) FROM own_write"
-        case .noteOwnWrite: "INSERT INTO own_write (id, file_name, time) VALUES (?1, ?2, ?3)"
+        case .noteOwnWrite: "INSERT INTO own_write (id, file_name, time, etag) VALUES (?1, ?2, ?3, ?4)"
         case .forgetOwnWrites: "DELETE FROM own_write WHERE time < ?1"
         case .refutedNames: "SELECT id, file_name FROM refuted"
         }

@@ -19,6 +19,33 @@ public final class FileLock: Sendable {
         return FileLock(file)
     }
 
+    /// Takes the exclusive lock on a file, or returns nil when a process that lives holds it. One that was killed keeps its
+    /// files until its last thread has left the kernel, which may be after its parent has heard of its end: that is
+    /// waited for, up to so many seconds.
+    /// - Throws: `SystemError` of open(2) or flock(2).
+    public static func acquire(_ path: String, outliving seconds: Double) throws(SystemError) -> FileLock? {
+        let began = Timestamp.monotonic
+        while true {
+            if let lock = try acquire(path, wait: false) {
+                // A full disk keeps nobody from the lock.
+                try? lock.describeHolder("\(getpid())\n")
+                return lock
+            }
+            guard holderHasEnded(path), Timestamp.monotonic.seconds(since: began) < seconds else { return nil }
+            usleep(10_000)
+        }
+    }
+
+    private static func holderHasEnded(_ path: String) -> Bool {
+        guard let text = try? Files.read(path), text.last == UInt8(ascii: "\n"),
+            let pid = Int32(String(decoding: text.dropLast(), as: UTF8.self)), pid > 0
+        else { return false }
+        guard let stat = try? Files.read("/proc/\(pid)/stat") else { return true }
+        // The name before it may hold anything.
+        let state = String(decoding: stat, as: UTF8.self).split(separator: ")").last?.split(separator: " ").first
+        return state == "Z" || state == "X"
+    }
+
     /// Replaces the lock file's text, by which others learn who holds it.
     public func describeHolder(_ text: String) throws(SystemError) {
         try file.truncate(to: 0)

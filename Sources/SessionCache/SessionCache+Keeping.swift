@@ -123,7 +123,11 @@ extension SessionCache {
             // One that is being renamed comes back, and what is read of it is found where it is.
             if movingEntry(item.id) != nil { continue }
             let download = state.withLock { $0.downloads.removeValue(forKey: item.id) }
-            download?.end(CacheError(.notFound, "\(item.fileName): removed from the store"))
+            // The same object by another id: whoever reads it gets its bytes.
+            let known = (try? catalog.entry(fileName: item.fileName)) ?? nil
+            if known?.etag == nil || known?.etag != download?.etag {
+                download?.end(CacheError(.notFound, "\(item.fileName): removed from the store"))
+            }
             discard(item.id)
         }
         for id in delta.changed {

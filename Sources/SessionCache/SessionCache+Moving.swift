@@ -78,10 +78,16 @@ extension SessionCache {
         }
         var source = rename.version
         if let entry, entry.etag == source.etag { source.contentMD5 = source.contentMD5 ?? entry.contentMD5 }
-        guard found.size == source.size,
-            found.etag != nil && found.etag == source.etag
-                || found.contentMD5 != nil && found.contentMD5 == source.contentMD5
-        else { return nil }
+        guard found.size == source.size else { return nil }
+        if found.etag == nil || found.etag != source.etag {
+            // Where nothing tells that it is the copy, nothing tells that it is another's; what is known of the contents
+            // is checked when they have arrived.
+            guard let md5 = found.contentMD5, let known = source.contentMD5 else {
+                return MovedBody(
+                    fileName: rename.newName, version: DownloadPlan.Version(found), digest: entry.flatMap(Digest.init))
+            }
+            guard md5 == known else { return nil }
+        }
         return MovedBody(
             fileName: rename.newName,
             source: .init(etag: source.etag, size: source.size, contentMD5: source.contentMD5),

@@ -7,7 +7,8 @@ import Testing
 /// was accepted is lost, nothing is there twice, nothing is left lying about.
 ///
 /// `SESSIONFS_KILL_STEPS=all` takes every time that a step is passed, and all steps on a server, too, instead of one time
-/// of each: the first, one in the middle or the last, by turns.
+/// of each: the first, one in the middle or the last, by turns. `SESSIONFS_KILL_STEPS=2/8` takes the second of eight parts
+/// of all.
 @Suite(.timeLimit(.minutes(60))) struct KillAtEveryStep {
     @Test func onADirectory() throws { try killEverywhere(.directory, large: false) }
 
@@ -24,14 +25,23 @@ import Testing
         "publish.rename.copy.after", "publish.remove.index.after", "publish.sent.before", "staging.sent.catalog",
     ]
 
-    static var isThorough: Bool { Environment.value("SESSIONFS_KILL_STEPS") == "all" }
+    static var isThorough: Bool { Environment.value("SESSIONFS_KILL_STEPS") == "all" || part != nil }
+
+    /// Which part of all steps, and of how many.
+    private static var part: (number: Int, count: Int)? {
+        let numbers = Environment.value("SESSIONFS_KILL_STEPS")?.split(separator: "/").map { Int($0) } ?? []
+        guard numbers.count == 2, let number = numbers[0], let count = numbers[1], (1...count).contains(number) else {
+            return nil
+        }
+        return (number, count)
+    }
 
     private func killEverywhere(
         _ kind: StoreKind, large: Bool, _ isWanted: (String) -> Bool = { _ in true }
     ) throws {
         let steps = try listSteps(kind, large: large).filter(isWanted)
         #expect(steps.count >= 8, "the write path has more steps than \(steps)")
-        for step in steps {
+        for (place, step) in steps.enumerated() where Self.part.map({ place % $0.count == $0.number - 1 }) ?? true {
             print("killed at \(step) on \(kind.rawValue)")
             try killOnce(kind, large: large, step)
         }

@@ -140,6 +140,19 @@ private func write(_ world: WritableWorld, _ handle: UInt64, _ text: String, at 
         #expect(try world.state("notes.txt") == "local")
     }
 
+    /// The object has left its old name; a listing that has met it under the new one took it for another session.
+    @Test(arguments: [false, true]) func aSessionIsReadWhileItIsRenamed(_ isListed: Bool) async throws {
+        let world = try await WritableWorld()
+        let (id, name) = (try #require(try world.catalog.entry(fileName: login)).id, "20261130101010_new.fastshot")
+        _ = try world.staging.rename(login, to: name, replacing: false)
+        let store = LocalDirectoryStore(directory: world.directory + "/bucket")
+        let info = try await store.copy("sessions/" + login, ifSourceMatch: nil, to: "sessions/" + name, .ifAbsent)
+        try await store.delete("sessions/" + login, ifMatch: nil)
+        let facts = ObjectFacts(size: info.size, etag: info.etag, uploaded: info.modified)
+        if isListed { _ = try world.catalog.apply([.object(fileName: name, facts), .gone(id: id)]) }
+        #expect(try await world.contents(name) == world.body)
+    }
+
     @Test func anExistingFileIsOpenedByACreateThatDoesNotInsist() async throws {
         let world = try await WritableWorld()
         let found = try world.tree.create(login, in: sessions, exclusive: false, truncating: true)

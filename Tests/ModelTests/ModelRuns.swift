@@ -56,12 +56,12 @@ import Testing
             }
         } catch let failure as FailedRun {
             var done = failure.steps
-            report("fails", done, failure.cause, name)
+            report("fails", done, failure.cause, name, seed)
             if ModelWishes.shrinkingRuns > 0 {
                 done = Run.shrink(done, tries: ModelWishes.shrinkingRuns) { shorter in
                     self.fails { try self.run(place, shorter.count) { try Run.replay(make($0, seed), shorter) } }
                 }
-                report("shrunk", done, failure.cause, name + "-shrunk")
+                report("shrunk", done, failure.cause, name + "-shrunk", seed)
             }
         }
     }
@@ -88,10 +88,12 @@ import Testing
         return hasFailed.withLock { $0 }
     }
 
-    private func report(_ how: String, _ steps: [Step], _ cause: any Error, _ name: String) {
+    private func report(_ how: String, _ steps: [Step], _ cause: any Error, _ name: String, _ seed: UInt64) {
         let text = steps.map(\.description).joined(separator: "\n") + "\n"
         let path = (Environment.value("TMPDIR") ?? "/tmp") + "/sessionfs-model-\(name).steps"
         do { try Files.replace(path, with: Array(text.utf8)) } catch { Issue.record("\(path): \(error)") }
-        Issue.record("\(how): \(cause)\n\(text)SESSIONFS_MODEL_REPLAY=\(path) repeats these \(steps.count) steps")
+        // The seed also says what is decided about conflicts.
+        let wishes = "SESSIONFS_MODEL_SEED=\(seed) SESSIONFS_MODEL_REPLAY=\(path)"
+        Issue.record("\(how): \(cause)\n\(text)\(wishes) repeats these \(steps.count) steps")
     }
 }

@@ -10,7 +10,7 @@ import Testing
 final class OfflineRounds: Reference {
     private typealias Contents = [Int: Int]
 
-    private let players: Players
+    let players: Players
     /// For what is looked at and decided: it must not change what is done.
     private var choices: Dice
     /// What the bucket held when the round began, seeds by session.

@@ -166,5 +166,16 @@ final class Players {
         guard left.isEmpty else { throw Mismatch("machine \(player.number): \(left)\n\(machine.log)") }
     }
 
+    /// What each one shows and waits with, and its log.
+    var whatTheyHave: String {
+        all.map { player in
+            let machine = player.machine
+            let shown = (try? machine.sessions()) ?? []
+            let pending =
+                ((try? machine.queue()) ?? []).map { "\($0)" } + ((try? machine.conflicts()) ?? []).map { "\($0)" }
+            return "machine \(player.number) shows \(shown)\n\(pending.joined(separator: "\n"))\n\(machine.log)"
+        }.joined(separator: "\n")
+    }
+
     var logs: String { all.map { "machine \($0.number):\n\($0.machine.log)" }.joined(separator: "\n") }
 }

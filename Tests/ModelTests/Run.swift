@@ -35,7 +35,9 @@ enum Run {
             }
             done.append(Step(nil, .settle))
             try reference.perform(Step(nil, .settle))
-        } catch { throw FailedRun(steps: done, cause: error) }
+        } catch let error as Mismatch {
+            throw FailedRun(steps: done, cause: error)
+        } catch { throw FailedRun(steps: done, cause: Mismatch("\(error)\n\(reference.players.whatTheyHave)")) }
     }
 
     // MARK: Shrinking

@@ -7,7 +7,7 @@ import Testing
 /// what has to hold in the end is that all agree: every mount shows the bucket, the bucket is in order, every session in
 /// it is whole, and of the versions that lost a conflict none is gone.
 final class SharedNames: Reference {
-    private let players: Players
+    let players: Players
     /// For what is decided about conflicts, as they come.
     private var choices: Dice
     private var nextSeed = 1

@@ -67,6 +67,8 @@ struct Mismatch: Error, CustomStringConvertible {
 
 /// What a run does and holds to its reference.
 protocol Reference {
+    /// Who takes part.
+    var players: Players { get }
     /// The next step, by what is there now.
     func next(_ dice: inout Dice) -> Step
     /// Does a step. One that makes no sense now, because others before it were left out, does nothing.

@@ -36,6 +36,38 @@ import Testing
         holder.waitUntilExit()
     }
 
+    /// Its parent may take the first thread of the holder for its end, while another one has the files still.
+    @Test func aHolderThatIsEndingIsOutlived() throws {
+        let path = directory.path("lock")
+        let script = """
+            import ctypes, fcntl, os, sys, threading, time
+            file = open(sys.argv[1], "w")
+            fcntl.flock(file, fcntl.LOCK_EX)
+            print(os.getpid(), file=file, flush=True)
+            def end():
+                while open(f"/proc/{os.getpid()}/stat").read().split(")")[1].split()[0] != "Z": time.sleep(0.01)
+                os.write(1, b"ended\\n")
+                time.sleep(0.3)
+                os._exit(0)
+            threading.Thread(target=end).start()
+            ctypes.CDLL(None).pthread_exit(None)
+            """
+        let holder = Process()
+        let output = Pipe()
+        holder.executableURL = URL(filePath: "/usr/bin/python3")
+        holder.arguments = ["-c", script, path]
+        holder.standardOutput = output
+        try holder.run()
+        defer { holder.terminate() }
+        #expect(output.fileHandleForReading.availableData == Data("ended\n".utf8))
+        #expect(try FileLock.acquire(path, wait: false) == nil)
+        let lock = try FileLock.acquire(path, outliving: 60)
+        #expect(lock != nil)
+        // One that lives is not waited for.
+        #expect(try FileLock.acquire(path, outliving: 60) == nil)
+        holder.waitUntilExit()
+    }
+
     @Test func waitingGetsItInTheEnd() async throws {
         let path = directory.path("lock")
         let count = Guarded(0)

@@ -20,6 +20,20 @@ extension PendingTable {
         }
     }
 
+    /// A change is about to be given up or set aside. What earlier tries may have left under another name than that of the
+    /// conflict is removed there: nobody else answers for it.
+    mutating func leaveAttempts(of id: Int64, except name: String, reserve: Reserve) throws(TableError) {
+        guard var row = rows[id], let home = row.change.remoteName, !home.hasSameBytes(as: name),
+            row.change.remote == nil || !row.change.attempted.isEmpty
+        else { return }
+        var other = removal(id: try reserved(reserve), of: home, nil, attempted: row.change.attempted)
+        other.change.batch = nil
+        other.change.state = .ready
+        (row.change.remoteName, row.change.remote, row.change.attempted) = (nil, nil, [])
+        put(row)
+        put(other)
+    }
+
     /// Contents stay under a name of their own until the user decides; the bucket's version has its name.
     mutating func setAside(_ id: Int64, as localName: String, conflict: Int64) {
         guard var row = rows[id] else { return }

@@ -52,6 +52,7 @@ extension Staging {
                 knownID: parted ?? knownID, in: self)
         }
         FaultPoint.reached("staging.conflict.journal")
+        delta.merge(partFromCatalog([change.id]))
         if record.id != 0 {
             Staging.log.warning("conflict", ["name": record.name, "kind": kind.rawValue, "id": "\(record.id)"])
         }
@@ -194,6 +195,9 @@ extension Staging.Core {
             record.keptPath = kept
         }
         let hasContents = row.change.content != nil
+        if hasContents, decision != .mine {
+            try table.leaveAttempts(of: change.id, except: record.name, reserve: staging.reserveID)
+        }
         switch decision {
         case .mine where hasContents || record.found != nil || atTarget:
             table.rebase(change.id, on: record.found, atTarget: atTarget, replaced: knownID)
@@ -243,7 +247,8 @@ extension Staging.Core {
         guard var record = table.conflicts[id], record.decided == nil else {
             throw .refused(StagingError(.busy, "conflict \(id) is decided"))
         }
-        if choice == .mine, table.holder(of: record.name) != nil || table.holder(ofRemote: record.name) != nil {
+        let isSpokenFor = table.holder(of: record.name) != nil || table.holder(ofRemote: record.name) != nil
+        if choice == .mine, isSpokenFor || knownID.map({ table.rows[$0] != nil }) ?? false {
             throw .refused(StagingError(.busy, "\(record.name) has a pending change of its own"))
         }
         if let changeID = record.changeID, let row = table.rows[changeID] {

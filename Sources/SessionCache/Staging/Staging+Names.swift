@@ -67,6 +67,8 @@ extension Staging {
                 if let done = try tryRename(fileName, newName, replacing: replacing, content: copy) {
                     FaultPoint.reached("staging.rename.journal")
                     if let copy { removeUnlessNeeded(copy.path, of: done.id) }
+                    let parted = partFromCatalog([done.id])
+                    if !parted.isEmpty { onChange(parted) }
                     announceReady()
                     return done
                 }
@@ -122,7 +124,7 @@ extension Staging {
         } catch { throw StagingError(error) }
         if change(id: entry.id)?.content != nil { return nil }
         let cached: FileDescriptor?
-        do throws(CacheError) { cached = try cache.cachedBody(id: entry.id) } catch {
+        do throws(CacheError) { cached = try cache.cachedBody(id: bodyID(of: entry.id)) } catch {
             // A listing has met its rename half done: the catalog does not know it for a while.
             guard error.kind == .notFound else { throw StagingError(error) }
             cached = nil

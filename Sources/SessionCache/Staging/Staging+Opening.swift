@@ -4,6 +4,9 @@ internal import Platform
 internal import Synchronization
 
 extension Staging {
+    /// Seconds for which a process that was killed may keep the journal.
+    private static let longestEnd = 10.0
+
     /// Opens the state directory, makes what is missing, and takes up what an earlier process left.
     /// - Parameters:
     ///   - directory: `<state>/<store-id>`; private.
@@ -21,7 +24,7 @@ extension Staging {
             try Files.makePrivateDirectory(directory)
             try Files.makePrivateDirectory(contents)
             try Files.makePrivateDirectory(directory + "/kept")
-            held = try FileLock.acquire(directory + "/journal.lock", wait: false)
+            held = try FileLock.acquire(directory + "/journal.lock", outliving: longestEnd)
             try Files.synchronizeDirectory(directory)
         } catch { throw StagingError(error) }
         guard let held else { return nil }
@@ -44,9 +47,12 @@ extension Staging {
             let greatest = core.table.rows.keys.max() ?? 0
             if greatest > 0 { try catalog.reserveIDs(above: greatest) }
         } catch { throw StagingError(error) }
-        return Staging(
+        let ids = Array(core.table.rows.keys)
+        let staging = Staging(
             directory: directory, catalog: catalog, cache: cache, lock: held, journal: journal, core: core,
             damage: damage, onChange: onChange)
+        _ = staging.partFromCatalog(ids)
+        return staging
     }
 
     private static func takeUp(_ directory: String) throws(StagingError) -> (Journal, Core) {

@@ -115,7 +115,7 @@ extension Staging {
         var gone: [Int64] = []
         var left: [CatalogDelta.Item] = []
         for item in changes {
-            if item.object == nil { gone.append(item.change.id) }
+            if item.object == nil, !item.leavesName { gone.append(item.change.id) }
             guard !item.leavesName, let name = item.change.remoteName, !item.change.name.hasSameBytes(as: name) else {
                 continue
             }

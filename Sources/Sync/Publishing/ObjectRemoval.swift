@@ -87,7 +87,7 @@ struct ObjectRemoval {
     /// them back.
     func giveBack(_ change: PendingChange) async throws(PublishStop) {
         guard context.mayHaveBegun(change) else { return }
-        if context.board.touched(change.id) != change.generation {
+        if !context.board.hasTouched(change.id) {
             // In an earlier process, if at all. The body is not read for nothing.
             let index = try await stopping(undoes: true) { () throws(StoreError) in
                 try await context.head(name.indexKey)
@@ -95,7 +95,6 @@ struct ObjectRemoval {
             if index != nil { return }
         }
         _ = try await settle()
-        context.board.touched(change.id, nil)
     }
 }
 

@@ -32,8 +32,9 @@ final class PublishBoard: Sendable {
         var bytes: [Int64: (done: UInt64, total: UInt64)] = [:]
         var cancelled: Set<Int64> = []
         var beaten: [Int64: Beaten] = [:]
-        /// Generations of changes that have written or removed an index or a row.
-        var touched: [Int64: Int64] = [:]
+        /// Sessions of which a try that did not come to its end has written or removed something. What is wanted of them
+        /// may have changed since.
+        var touched: Set<Int64> = []
         /// Whether other changes than before may begin.
         var hasNews = true
     }
@@ -78,10 +79,14 @@ final class PublishBoard: Sendable {
 
     func note(_ id: Int64, _ reached: Reached?) { state.withLock { $0.reached[id] = reached } }
 
-    /// The generation of a change that has written or removed an index or a row in an earlier try; nil: none has.
-    func touched(_ id: Int64) -> Int64? { state.withLock { $0.touched[id] } }
+    /// Whether an earlier try, for whatever was wanted then, has written or removed something of a session.
+    func hasTouched(_ id: Int64) -> Bool { state.withLock { $0.touched.contains(id) } }
 
-    func touched(_ id: Int64, _ generation: Int64?) { state.withLock { $0.touched[id] = generation } }
+    /// A try is about to write or remove something, and nobody knows whether it comes to its end.
+    func touch(_ id: Int64) { state.withLock { _ = $0.touched.insert(id) } }
+
+    /// What the tries have left behind is in order.
+    func untouch(_ id: Int64) { state.withLock { _ = $0.touched.remove(id) } }
 
     /// Notes how much of a body is sent; nil when none is being sent.
     func progress(_ id: Int64, _ bytes: (done: UInt64, total: UInt64)?) { state.withLock { $0.bytes[id] = bytes } }

@@ -128,9 +128,10 @@ struct PublishContext: Sendable {
         BodyCheck(store: store, mayList: store.capabilities.isRemote && (conditions.known?.ifMatch ?? false))
     }
 
-    /// Whether an earlier try of a change may have written or removed something.
+    /// Whether an earlier try of a change, or of what was wanted before it, may have written or removed something.
     func mayHaveBegun(_ change: PendingChange) -> Bool {
-        board.touched(change.id) == change.generation || change.changed < started
+        board.hasTouched(change.id) || change.changed < started || !change.attempted.isEmpty
+            || change.replaces?.mayBeGone ?? false
     }
 
     /// What has taken the place of a job's body.

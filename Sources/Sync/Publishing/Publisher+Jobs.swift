@@ -119,7 +119,7 @@ extension Publisher {
             staging.postponed(change, reason: failure.description)
         } else {
             board.note(change.id, nil)
-            board.touched(change.id, nil)
+            board.untouch(change.id)
             let now = Timestamp.monotonic
             board.desk { desk in
                 // Two machines that both insist would else chase each other without a rest.

@@ -25,7 +25,7 @@ public final class Publisher: Sendable {
     let board: PublishBoard
     let watch: WatchedRows
     let sweep: UploadSweep
-    private let writer: RowWriter
+    let writer: RowWriter
     let state = Guarded(State())
 
     /// - Parameters:

@@ -88,10 +88,10 @@ extension PutJob {
         case .expected(let info), .attempted(let info): return .goOn(ObjectVersion(info))
         case .absent where base?.mayBeGone ?? true: return .goOn(nil)
         case .absent:
-            try await giveBack(facts)
+            try await giveBack(facts, to: nil)
             throw .conflict(.editedRemoved, found: nil)
         case .foreign(let info):
-            try await giveBack(facts)
+            try await giveBack(facts, to: info)
             throw .conflict(base == nil ? .created : .edited, found: info)
         }
     }

@@ -41,7 +41,7 @@ struct PutJob {
         let index = context.index(name, facts.metadata, keeping: foreign)
         let standing: Standing
         var hasIndex = false
-        context.board.touched(change.id, change.generation)
+        context.board.touch(change.id)
         do throws(PublishStop) {
             FaultPoint.reached("publish.index.before")
             indexETag = try await stopping { () throws(StoreError) in
@@ -65,7 +65,7 @@ struct PutJob {
         if foreign != MetadataIndex.Foreign() { sent.indexBytes = index }
         try await context.commit(sent)
         context.board.note(change.id, nil)
-        context.board.touched(change.id, nil)
+        context.board.untouch(change.id)
     }
 
     /// What other clients have written into the index of the session that is edited.
@@ -148,15 +148,21 @@ struct PutJob {
         }
     }
 
-    /// An earlier try has written its index over that of the body that stands now, which gets its own again.
-    func giveBack(_ facts: StagedFacts) async throws(PublishStop) {
+    /// An earlier try has written its index over that of the body that stands now, which gets its own again, or beside
+    /// none.
+    func giveBack(_ facts: StagedFacts, to found: ObjectInfo?) async throws(PublishStop) {
         guard context.mayHaveBegun(change) else { return }
         let restorer = SessionRestorer(context: context)
+        // Also a removal that this change has taken over.
+        let isSure = context.board.hasTouched(change.id) || change.replaces?.mayBeGone ?? false
         try await stopping { () throws(StoreError) in
-            guard let index = try await restorer.ownIndex(of: name, facts.metadata) else { return }
-            try await restorer.settle(name, of: change.id, own: [index])
+            let own = try await restorer.ownIndex(of: name, facts.metadata)
+            // In an earlier process, if at all. The body is not read for nothing.
+            var isNeeded = isSure || own != nil
+            if !isNeeded, found == nil { isNeeded = try await context.head(name.indexKey) != nil }
+            guard isNeeded else { return }
+            try await restorer.settle(name, of: change.id, own: [own ?? context.index(name, facts.metadata)])
         }
-        context.board.touched(change.id, nil)
     }
 
     /// Takes back what a part that failed for good leaves behind, as far as it can be.

@@ -17,10 +17,12 @@ struct RemoveJob {
         case .absent: info = nil
         case .expected(let found), .ours(let found), .attempted(let found): info = found
         case .foreign where change.remote == nil:
-            // An upload of ours that may have arrived has not, or somebody has replaced it: nothing here is ours.
+            // An upload of ours that may have arrived has not, or somebody has replaced it: its index at most is ours.
+            try await removal.giveBack(change)
             var sent = Staging.Sent(change: change, object: nil)
             sent.leavesName = true
-            return try await context.commit(sent)
+            try await context.commit(sent)
+            return context.board.untouch(change.id)
         case .foreign(let found):
             try await removal.giveBack(change)
             throw .conflict(.removedEdited, found: found)
@@ -30,7 +32,7 @@ struct RemoveJob {
         }
         let before = Before(context, change.id, name, info)
         FaultPoint.reached("publish.remove.before")
-        context.board.touched(change.id, change.generation)
+        context.board.touch(change.id)
         _ = try await stopping(undoes: true) { () throws(StoreError) in
             try await context.writeRows(
                 [.remove(fileName: name.fileName, checksum: nil)], about: nil, of: change.id)
@@ -40,7 +42,9 @@ struct RemoveJob {
         do throws(PublishStop) {
             switch try await removal.remove(info) {
             case .removed: break
-            case .followed: sent.leavesName = true
+            case .followed:
+                sent.leavesName = true
+                try? context.catalog.setValue(Catalog.listingNeededKey, "a session was made anew while it was removed")
             case .replaced(let found): throw .conflict(.removedEdited, found: found)
             }
         } catch {
@@ -48,7 +52,7 @@ struct RemoveJob {
             throw error
         }
         try await context.commit(sent)
-        context.board.touched(change.id, nil)
+        context.board.untouch(change.id)
     }
 }
 

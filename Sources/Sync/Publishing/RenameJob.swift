@@ -12,6 +12,20 @@ struct RenameJob {
     let newName: SessionName
 
     func run() async throws(PublishStop) {
+        let mayHaveBegun = context.mayHaveBegun(change)
+        do throws(PublishStop) { try await move() } catch {
+            // A copy by an earlier try stays where the rename cannot go on from it; somebody may have taken it for his.
+            if case .conflict = error, mayHaveBegun {
+                try await stopping(undoes: true) { () throws(StoreError) in
+                    _ = try await SessionRestorer(context: context).settle(newName, of: change.id)
+                }
+            }
+            throw error
+        }
+        context.board.untouch(change.id)
+    }
+
+    private func move() async throws(PublishStop) {
         let removal = ObjectRemoval(context: context, name: oldName, id: change.id, version: change.remote)
         let source: ObjectInfo
         switch try await removal.look(expected: change.remote, attempted: change.attempted) {
@@ -49,7 +63,6 @@ struct RenameJob {
         }
         FaultPoint.reached("publish.rename.old.after")
         try await commit(target, facts, indexETag)
-        context.board.touched(change.id, nil)
     }
 
     private var inquiry: SessionInquiry { SessionInquiry(context: context, id: change.id) }
@@ -133,6 +146,7 @@ struct RenameJob {
             condition = .ifAbsent
         }
         FaultPoint.reached("publish.rename.copy.before")
+        context.board.touch(change.id)
         do throws(StoreError) {
             let copy = try await context.store.copy(
                 oldName.bodyKey, ifSourceMatch: source.etag, to: newName.bodyKey, condition)
@@ -173,7 +187,7 @@ struct RenameJob {
         var hasIndex = false
         let index = context.index(newName, facts.metadata, keeping: facts.foreign)
         let standing: Standing
-        context.board.touched(change.id, change.generation)
+        context.board.touch(change.id)
         do throws(PublishStop) {
             tag = try await stopping(undoes: true) { () throws(StoreError) in
                 try await context.store.put(newName.indexKey, .bytes(index), .always).etag

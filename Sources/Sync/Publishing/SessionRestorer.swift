@@ -14,8 +14,8 @@ struct SessionRestorer {
     /// Looks at the body, writes what belongs to it, and looks again.
     /// - Parameters:
     ///   - id: of the job.
-    ///   - own: bytes of indexes that this machine has written for other bodies. Any other index that is there belongs
-    ///     to the body, for every client writes it after the body.
+    ///   - own: bytes of indexes that this machine has written for other bodies. Another index that is there stays
+    ///     where it may belong to the body: every client writes it after the body.
     ///   - hasRow: whether the row is looked after, too.
     ///   - isGone: the body has just been removed.
     /// - Returns: what stands under the name; nil: nothing, and neither index nor row.
@@ -27,7 +27,7 @@ struct SessionRestorer {
         var found = isGone ? nil : try await look(name)
         for _ in 0..<Self.mostTries {
             if let info = found {
-                if let facts = try await describe(name, info, isWrong: { found, _ in own.contains(found) }) {
+                if let facts = try await describe(name, info, own) {
                     own.append(facts.index)
                     let stands =
                         hasRow
@@ -55,8 +55,10 @@ struct SessionRestorer {
     enum Overtaken {
         /// The body is this machine's.
         case own
-        /// There is none, or it changes again: who changes it writes its index and row.
+        /// There is none.
         case gone
+        /// It changes again: who changes it writes its index and row.
+        case changing
         /// The row that belongs to what is there now, and the tag of that.
         case replaced(OverallRow, etag: String?)
     }
@@ -67,10 +69,7 @@ struct SessionRestorer {
     func repairIndex(of name: SessionName, etag: String?) async throws(StoreError) -> Overtaken {
         guard let info = try await look(name) else { return .gone }
         if info.etag == etag { return .own }
-        let facts = try await describe(name, info) { found, metadata in
-            (try? MetadataIndex.decode(found).metadata) != metadata
-        }
-        guard let facts else { return .gone }
+        guard let facts = try await describe(name, info, []) else { return .changing }
         return .replaced(facts.row, etag: info.etag)
     }
 
@@ -88,10 +87,10 @@ struct SessionRestorer {
     }
 
     /// Reads a body and writes the index for it where there is none, or a wrong one.
-    /// - Parameter isWrong: of the index that is there, and what the body says.
+    /// - Parameter own: indexes that this machine has written for other bodies.
     /// - Returns: nil when somebody else is changing the session.
     private func describe(
-        _ name: SessionName, _ info: ObjectInfo, isWrong: ([UInt8], SessionMetadata) -> Bool
+        _ name: SessionName, _ info: ObjectInfo, _ own: [[UInt8]]
     ) async throws(StoreError) -> Description? {
         let sink = HashingSink(skimming: context.options.key)
         do throws(StoreError) {
@@ -101,17 +100,19 @@ struct SessionRestorer {
         } catch  where error.kind == .precondition || error.kind == .notFound { return nil }
         let digests = sink.finish()
         guard digests.info?.etag == info.etag else { return nil }
-        let metadata = sink.metadata(name) ?? SessionMetadata(basicFactsOf: name, size: info.size)
-        guard let index = try await writeIndex(name, metadata, isWrong) else { return nil }
+        let read = sink.metadata(name)
+        let metadata = read ?? SessionMetadata(basicFactsOf: name, size: info.size)
+        guard let index = try await writeIndex(name, metadata, own, mayDiffer: read == nil) else { return nil }
         var object = info
         object.contentMD5 = info.contentMD5 ?? digests.md5
         let row = context.row(name.fileName, object, sha256: digests.sha256, metadata: metadata)
         return Description(object: object, index: index, row: row)
     }
 
+    /// - Parameter mayDiffer: the body cannot be read here; who wrote its index may have known more.
     /// - Returns: the index as this machine writes it; nil when somebody writes one at this moment.
     private func writeIndex(
-        _ name: SessionName, _ metadata: SessionMetadata, _ isWrong: ([UInt8], SessionMetadata) -> Bool
+        _ name: SessionName, _ metadata: SessionMetadata, _ own: [[UInt8]], mayDiffer: Bool
     ) async throws(StoreError) -> [UInt8]? {
         do throws(StoreError) {
             guard let (info, found) = try await index(name) else {
@@ -120,11 +121,18 @@ struct SessionRestorer {
                 return bytes
             }
             let bytes = context.index(name, metadata, keeping: MetadataIndex.Foreign(found).ofAnyBody)
-            guard !found.isEmpty, found != bytes, isWrong(found, metadata) else { return bytes }
+            guard !found.isEmpty, found != bytes, own.contains(found) || !belongs(found, to: metadata, mayDiffer)
+            else { return bytes }
             PublishContext.log.info("the index of another version is replaced", ["session": name.fileName])
             _ = try await context.put(name.indexKey, bytes, info.etag.map { .ifMatch($0) } ?? .always)
             return bytes
         } catch  where error.kind == .precondition { return nil }
+    }
+
+    /// Whether an index that is there may be of the body that says this of itself.
+    private func belongs(_ found: [UInt8], to metadata: SessionMetadata, _ mayDiffer: Bool) -> Bool {
+        guard let found = try? MetadataIndex.decode(found).metadata else { return false }
+        return mayDiffer ? found.fileSize == nil || found.fileSize == metadata.fileSize : found == metadata
     }
 
     private func index(_ name: SessionName) async throws(StoreError) -> (info: ObjectInfo, bytes: [UInt8])? {
