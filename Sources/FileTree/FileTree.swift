@@ -158,13 +158,15 @@ public final class FileTree: Sendable {
     public func open(_ inode: Inode) throws(FileSystemError) -> (handle: UInt64, file: any OpenFile) {
         _ = try node(inode)
         guard let node = files[inode.slotIndex] else { throw FileSystemError(.isDirectory) }
+        // What the kernel was told. Once the file is open, the store may at any moment tell of another version.
+        let told = inode == Inode(slot: .body, row: inode.row) ? (try? sources.catalog.entry(id: inode.row))??.size : nil
         let file = try open(node, inode)
         let handle = handles.withLock { $0.add(file) }
         // A draft that was made since is what all who have the file open read.
         if let session = file as? SessionFile, let staging = sources.staging, session.isOfBucket {
             session.followLocal(staging)
         }
-        if let session = file as? SessionFile { settlePages(session) }
+        if let session = file as? SessionFile { settlePages(session, told: told) }
         return (handle, file)
     }
 

@@ -39,10 +39,11 @@ final class PageVersions: Sendable {
 extension FileTree {
     /// Decides whether a session that was just opened may be read from pages that the kernel has. Where they may be of
     /// another version, the others that have it open look again which one is theirs, so that they add no more of it.
-    func settlePages(_ session: SessionFile) {
+    /// - Parameter told: the size that the kernel takes it to have, in bytes.
+    func settlePages(_ session: SessionFile, told: UInt64?) {
         guard session.isOfBucket else { return pages.forget(session.id) }
         let entry = (try? sources.catalog.entry(id: session.id)) ?? nil
-        session.note(entry)
+        session.note(entry, told: told ?? entry?.size)
         let isSame = pages.begin(session.id, session.pageVersion(entry))
         session.keepPages(isSame)
         if isSame { return }

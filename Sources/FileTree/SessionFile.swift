@@ -72,10 +72,11 @@ final class SessionFile: OpenFile {
         return entry.etag.map { .whole(etag: $0, size: entry.size) }
     }
 
-    /// Notes what the catalog told of the session when it was opened: the size is what programs know.
-    func note(_ entry: SessionEntry?) {
+    /// Notes what the catalog told of the session when it was opened.
+    /// - Parameter told: the size that programs know.
+    func note(_ entry: SessionEntry?, told: UInt64?) {
         state.withLock { state in
-            state.toldSize = entry?.size
+            state.toldSize = told
             if case .body(let body) = state.source, let entry, body.isCurrent(for: entry) {
                 state.openedMD5 = entry.contentMD5
             }
