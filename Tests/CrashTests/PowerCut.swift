@@ -57,29 +57,7 @@ import Testing
     @Test(arguments: DiskImage.Filesystem.allCases) func openFiles(_ filesystem: DiskImage.Filesystem) throws {
         try #require(geteuid() == 0, "this test mounts disks in files: run it as root")
         try onDisk(filesystem) { world, disk in
-            try world.mount()
-            let names = (0..<3).map { TestSession.fileName($0) }
-            try world.save(names[0], TestSession.bytes(0))
-            try world.drain()
-            let daemon = try world.daemon()
-            let edited = try OpenedFile(world.body(names[0]), O_RDWR)
-            try edited.write(TestSession.bytes(10), at: 0)
-            let synchronised = try OpenedFile(world.body(names[1]), O_WRONLY | O_CREAT)
-            try synchronised.write(TestSession.bytes(1), at: 0)
-            try synchronised.synchronize()
-            let fresh = try OpenedFile(world.body(names[2]), O_WRONLY | O_CREAT)
-            try fresh.write(TestSession.bytes(2), at: 0)
-            kill(daemon, SIGKILL)
-            try world.eventuallyGone(daemon)
-            try? edited.close()
-            try? synchronised.close()
-            try? fresh.close()
-            try disk.cut()
-            try world.mount()
-            #expect(try world.sessions() == [names[0], names[1]])
-            try world.drain()
-            #expect(try world.bucket.bodies() == [names[0]: TestSession.bytes(0), names[1]: TestSession.bytes(1)])
-            try world.bucket.expectClean()
+            try world.expectOpenFilesOutlived(cut: { try disk.cut() })
             try world.unmount()
         }
     }

@@ -84,29 +84,7 @@ import Testing
     @Test func openFiles() throws {
         try MountWorld.with { world in
             world.options = ["--key-file", try world.keyFile()]
-            try world.mount()
-            let names = (0..<4).map { TestSession.fileName($0) }
-            try world.save(names[0], TestSession.bytes(0))
-            try world.drain()
-            // A program that is started meanwhile would inherit the files and close them, which accepts what was written.
-            let daemon = try world.daemon()
-            let edited = try OpenedFile(world.body(names[0]), O_RDWR)
-            try edited.write(TestSession.bytes(10), at: 0)
-            let synchronised = try OpenedFile(world.body(names[1]), O_WRONLY | O_CREAT)
-            try synchronised.write(TestSession.bytes(1), at: 0)
-            try synchronised.synchronize()
-            let fresh = try OpenedFile(world.body(names[2]), O_WRONLY | O_CREAT)
-            try fresh.write(TestSession.bytes(2), at: 0)
-            kill(daemon, SIGKILL)
-            try world.eventuallyGone(daemon)
-            try? edited.close()
-            try? synchronised.close()
-            try? fresh.close()
-            try world.mount()
-            #expect(try world.sessions() == [names[0], names[1]])
-            try world.drain()
-            #expect(try world.bucket.bodies() == [names[0]: TestSession.bytes(0), names[1]: TestSession.bytes(1)])
-            try world.bucket.expectClean()
+            try world.expectOpenFilesOutlived()
         }
     }
 

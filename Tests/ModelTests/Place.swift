@@ -25,6 +25,10 @@ enum ModelWishes {
     static func chosen(_ places: [Place]) -> [Place] {
         guard let wish = Environment.value("SESSIONFS_MODEL_STORES") else { return places }
         let names = wish.split(separator: ",").map(String.init)
+        // A run without a store would pass.
+        precondition(
+            names.allSatisfy { StoreKind(rawValue: $0) != nil },
+            "SESSIONFS_MODEL_STORES: one of \(StoreKind.allCases.map(\.rawValue))")
         return places.filter { names.contains($0.kind.rawValue) }
     }
 }
