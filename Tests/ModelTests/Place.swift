@@ -28,7 +28,7 @@ enum ModelWishes {
         // A run without a store would pass.
         precondition(
             names.allSatisfy { StoreKind(rawValue: $0) != nil },
-            "SESSIONFS_MODEL_STORES: one of \(StoreKind.allCases.map(\.rawValue))")
+            "SESSIONFS_MODEL_STORES: no such store")
         return places.filter { names.contains($0.kind.rawValue) }
     }
 }
