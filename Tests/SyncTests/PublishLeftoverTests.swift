@@ -22,6 +22,23 @@ import Testing
         _ = await rig.flush()
     }
 
+    /// The user gives up what could not be sent and edits the session once more: nothing that was found out of the first
+    /// contents is taken for the second ones'.
+    @Test func whatWasGivenUpTellsNothingOfTheNext() async throws {
+        let rig = try PublishRig()
+        try await rig.published(1..<2)
+        let id = try await rig.save(fileName(1), session(1, "given up"))
+        rig.store.inject(.fail(.lost), verb: .put, key: bodyKey(1), times: 1000)
+        #expect(await rig.flush(timeout: 0.5).count == 1)
+        _ = try rig.staging.discard(id: id)
+        rig.store.clearFaults()
+        try await rig.save(fileName(1), session(1, "kept"))
+        #expect(await rig.flush() == [])
+        #expect(rig.bucket.peek(bodyKey(1)) == session(1, "kept"))
+        #expect(rig.index(1)?.metadata.desc == "kept")
+        #expect(rig.disorder == [])
+    }
+
     /// Somebody's removal came between our body and our index.
     @Test func anIndexBesideNoBody() async throws {
         let rig = try PublishRig()

@@ -6,10 +6,19 @@ internal import SessionCache
 final class PublishBoard: Sendable {
     /// What an earlier try of the same change has reached.
     struct Reached: Sendable {
-        var generation: Int64
-        var facts: StagedFacts
+        fileprivate let generation: Int64
+        /// Of the contents. Generations begin anew when a change was given up and the session is changed again.
+        fileprivate let path: String?
+        let facts: StagedFacts
         /// The body in the bucket; nil before.
-        var body: ObjectInfo?
+        let body: ObjectInfo?
+
+        init(_ change: PendingChange, facts: StagedFacts, body: ObjectInfo?) {
+            generation = change.generation
+            path = change.content?.path
+            self.facts = facts
+            self.body = body
+        }
     }
     /// What a change was decided to take the place of.
     private struct Beaten: Equatable {
@@ -70,11 +79,12 @@ final class PublishBoard: Sendable {
         wakeups.raise()
     }
 
-    func reached(_ id: Int64, generation: Int64) -> Reached? {
-        state.withLock { state in
-            guard let found = state.reached[id], found.generation == generation else { return nil }
-            return found
-        }
+    /// What an earlier try of this very change has reached.
+    func reached(_ change: PendingChange) -> Reached? {
+        guard let found = state.withLock({ $0.reached[change.id] }), found.generation == change.generation,
+            found.path == change.content?.path
+        else { return nil }
+        return found
     }
 
     func note(_ id: Int64, _ reached: Reached?) { state.withLock { $0.reached[id] = reached } }

@@ -15,7 +15,7 @@ extension PutJob {
     /// Puts the body where what is expected stands.
     /// - Returns: the object that holds these contents.
     func sendBody(_ examination: Examination) async throws(PublishStop) -> ObjectInfo {
-        if let reached = context.board.reached(change.id, generation: change.generation)?.body,
+        if let reached = context.board.reached(change)?.body,
             let found = try await looked({ () throws(StoreError) in try await context.head(name.bodyKey) }),
             found.etag == reached.etag, found.size == reached.size
         {

@@ -94,7 +94,7 @@ struct PutJob {
         if !isSentInParts || change.conflict != nil { _ = try await examination.facts() }
         let body = try await sendBody(examination)
         let facts = try await examination.facts()
-        context.board.note(change.id, .init(generation: change.generation, facts: facts, body: body))
+        context.board.note(change.id, .init(change, facts: facts, body: body))
         return (body, facts)
     }
 
@@ -109,7 +109,7 @@ struct PutJob {
             if error.isShortage { throw .later(StoreError(error, key: name.bodyKey)) }
             throw .failed("the staged file cannot be opened: \(error)")
         }
-        if let reached = context.board.reached(change.id, generation: change.generation) {
+        if let reached = context.board.reached(change) {
             return Examination(of: file, known: reached.facts)
         }
         let (context, change, content, name) = (context, change, content, name)
@@ -120,7 +120,7 @@ struct PutJob {
                     context.early.take(content.path) ?? StagedPass(key: context.options.key))
             }
             if case .success(let facts) = found {
-                context.board.note(change.id, .init(generation: change.generation, facts: facts, body: nil))
+                context.board.note(change.id, .init(change, facts: facts, body: nil))
             }
             return found
         }
