@@ -159,7 +159,8 @@ public final class FileTree: Sendable {
         _ = try node(inode)
         guard let node = files[inode.slotIndex] else { throw FileSystemError(.isDirectory) }
         // What the kernel was told. Once the file is open, the store may at any moment tell of another version.
-        let told = inode == Inode(slot: .body, row: inode.row) ? (try? sources.catalog.entry(id: inode.row))??.size : nil
+        let isBody = inode.slotIndex == Int(Inode.Slot.body.rawValue)
+        let told = isBody ? (try? sources.catalog.entry(id: inode.row))??.size : nil
         let file = try open(node, inode)
         let handle = handles.withLock { $0.add(file) }
         // A draft that was made since is what all who have the file open read.

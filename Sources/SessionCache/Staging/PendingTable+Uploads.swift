@@ -23,10 +23,10 @@ extension PendingTable {
             // Something else is wanted by now. When the upload ends without success, its parts have to go.
             setAbandoned(
                 multipart.uploadID, Abandoned(progress: multipart, id: change.id, generation: change.generation))
-        }
-        guard multipart == nil else { return }
-        for (uploadID, upload) in abandoned where upload.id == change.id && upload.generation == change.generation {
-            setAbandoned(uploadID, nil)
+        } else {
+            for (uploadID, upload) in abandoned where upload.id == change.id && upload.generation == change.generation {
+                setAbandoned(uploadID, nil)
+            }
         }
     }
 
