@@ -175,9 +175,11 @@ public final class FileTree: Sendable {
         do throws(FileSystemError) {
             return try node.open(inode.row)
         } catch {
+            guard error.kind == .notFound else { throw error }
             // `/proc/<pid>/fd/<n>` of a file that has no name any more.
-            guard error.kind == .notFound, let file = openFile(inode), let copy = file.reopened() else { throw error }
-            return copy
+            if let file = openFile(inode), let copy = file.reopened() { return copy }
+            // It is gone since the kernel looked the name up, or has another id by now: the kernel looks again.
+            throw FileSystemError(.stale)
         }
     }
 

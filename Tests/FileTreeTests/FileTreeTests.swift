@@ -205,6 +205,7 @@ private final class World {
         let found = try world.tree.lookup("20250622085632_login.fastshot", in: Inode(slot: .sessions))
         let delta = try world.catalog.remove(id: found.inode.row)
         #expect(throws: FileSystemError(.stale)) { try world.tree.attributes(found.inode) }
+        #expect(throws: FileSystemError(.stale)) { try world.tree.open(found.inode) }
         let stale = world.tree.invalidations(for: delta)
         #expect(stale.contains(.name("20250622085632_login.fastshot", in: Inode(slot: .sessions))))
         #expect(stale.contains(.name("20250622085632_login.meta.json", in: Inode(slot: .metaIndexes))))
