@@ -53,7 +53,12 @@ extension StoreConformance {
                 for _ in 0..<3 {
                     group.addTask {
                         for _ in 0..<12 {
-                            let bytes = try await store.bytes(key).bytes
+                            let bytes: [UInt8]
+                            // OpenStack Swift has no object for a moment now and then while one is replaced.
+                            do throws(StoreError) { bytes = try await store.bytes(key).bytes } catch {
+                                guard error.kind == .notFound else { throw error }
+                                continue
+                            }
                             try expectEqual(bytes.count, 300_000, "length")
                             let wanted = [UInt8](repeating: bytes.first ?? 0, count: 300_000)
                             try expect(bytes == wanted, "bytes of several versions in one body")

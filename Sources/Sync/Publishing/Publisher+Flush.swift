@@ -36,12 +36,15 @@ extension Publisher {
             board.wakeups.raise()
         }
         let began = state.withLock { $0.ended }
-        while !Task.isCancelled, !stop.withLock({ $0 }) {
-            let count = board.wakeups.count
+        func report() {
             let done = Int(state.withLock { $0.ended } - began)
             let total = max(wanted, done)
             progress(min(done, total), total)
             operation.progress(completed: UInt64(min(done, total)), total: UInt64(total))
+        }
+        while !Task.isCancelled, !stop.withLock({ $0 }) {
+            let count = board.wakeups.count
+            report()
             if !moves() { break }
             let now = Timestamp.monotonic
             let left = deadline?.seconds(since: now)
@@ -51,6 +54,8 @@ extension Publisher {
         sending.cancel()
         await sending.value
         board.desk { $0.hurries -= 1 }
+        // The last one may have ended right after the last report.
+        report()
         let rest = unsent()
         if stop.withLock({ $0 }) || Task.isCancelled {
             operation.cancelled()
