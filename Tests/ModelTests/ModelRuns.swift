@@ -40,7 +40,7 @@ import Testing
     }
 
     private func run<Kind: Reference>(
-        _ place: Place, _ make: (MountWorld, _ seed: UInt64) throws -> Kind
+        _ place: Place, test: String = #function, _ make: (MountWorld, _ seed: UInt64) throws -> Kind
     ) throws {
         let seed = ModelWishes.seed
         let name = "\(Kind.self)-\(place.kind.rawValue)-\(seed)"
@@ -58,8 +58,8 @@ import Testing
             var done = failure.steps
             report("fails", done, failure.cause, name, seed)
             if ModelWishes.shrinkingRuns > 0 {
-                done = Run.shrink(done, tries: ModelWishes.shrinkingRuns) { shorter in
-                    self.fails { try self.run(place, shorter.count) { try Run.replay(make($0, seed), shorter) } }
+                done = try Run.shrink(done, tries: ModelWishes.shrinkingRuns) { shorter in
+                    try fails(shorter, test, place, seed)
                 }
                 report("shrunk", done, failure.cause, name + "-shrunk", seed)
             }
@@ -73,27 +73,32 @@ import Testing
         }
     }
 
-    /// Whether a run fails, whichever way, without failing the test.
-    private func fails(_ run: () throws -> Void) -> Bool {
-        let hasFailed = Guarded(false)
-        try? withKnownIssue(isIntermittent: true) {
-            do { try run() } catch {
-                hasFailed.withLock { $0 = true }
-                throw error
-            }
-        } matching: { _ in
-            hasFailed.withLock { $0 = true }
-            return true
-        }
-        return hasFailed.withLock { $0 }
+    /// Whether these steps fail, whichever way, in a process of their own.
+    private func fails(_ steps: [Step], _ test: String, _ place: Place, _ seed: UInt64) throws -> Bool {
+        let path = Scratch.path("steps")
+        try write(steps, to: path)
+        defer { try? Files.remove(path) }
+        let program = try #require(Files.resolve("/proc/self/exe"))
+        let child = try Child(
+            "env",
+            [
+                "-u", "SESSIONFS_MODEL_SHRINK", "SESSIONFS_MODEL_REPLAY=\(path)", "SESSIONFS_MODEL_SEED=\(seed)",
+                "SESSIONFS_MODEL_STORES=\(place.kind.rawValue)", program, "--testing-library", "swift-testing",
+                "--no-parallel", "--filter", "ModelRuns.*\(test.prefix { $0 != "(" })",
+            ])
+        return child.wait(seconds: Double(ModelWishes.minutes) * 60).status != 0
+    }
+
+    private func write(_ steps: [Step], to path: String) throws {
+        try Files.replace(path, with: Array(steps.map { "\($0)\n" }.joined().utf8))
     }
 
     private func report(_ how: String, _ steps: [Step], _ cause: any Error, _ name: String, _ seed: UInt64) {
-        let text = steps.map(\.description).joined(separator: "\n") + "\n"
         let path = (Environment.value("TMPDIR") ?? "/tmp") + "/sessionfs-model-\(name).steps"
-        do { try Files.replace(path, with: Array(text.utf8)) } catch { Issue.record("\(path): \(error)") }
+        do { try write(steps, to: path) } catch { Issue.record("\(path): \(error)") }
         // The seed also says what is decided about conflicts.
         let wishes = "SESSIONFS_MODEL_SEED=\(seed) SESSIONFS_MODEL_REPLAY=\(path)"
-        Issue.record("\(how): \(cause)\n\(text)\(wishes) repeats these \(steps.count) steps")
+        let lines = steps.map { "\($0)\n" }.joined()
+        Issue.record("\(how): \(cause)\n\(lines)\(wishes) repeats these \(steps.count) steps")
     }
 }

@@ -22,6 +22,21 @@ import Testing
         _ = await rig.flush()
     }
 
+    /// An edit is cut off right behind its index, and edited once more. What somebody does in between came before that
+    /// index.
+    private func cutOffAfterTheIndex(_ somebody: (PublishRig) -> Void) async throws -> PublishRig {
+        let rig = try PublishRig()
+        try await rig.published(1..<3)
+        try await rig.save(fileName(1), session(1, "second"))
+        await send(rig, until: .put, indexKey(1))
+        try await rig.save(fileName(1), session(1, "third"))
+        let index = rig.bucket.peek(indexKey(1))
+        somebody(rig)
+        rig.bucket.set(indexKey(1), try #require(index))
+        await goOn(rig)
+        return rig
+    }
+
     /// The user gives up what could not be sent and edits the session once more: nothing that was found out of the first
     /// contents is taken for the second ones'.
     @Test func whatWasGivenUpTellsNothingOfTheNext() async throws {
@@ -41,30 +56,14 @@ import Testing
 
     /// Somebody's removal came between our body and our index.
     @Test func anIndexBesideNoBody() async throws {
-        let rig = try PublishRig()
-        try await rig.published(1..<3)
-        try await rig.save(fileName(1), session(1, "second"))
-        await send(rig, until: .put, indexKey(1))
-        try await rig.save(fileName(1), session(1, "third"))
-        let index = rig.bucket.peek(indexKey(1))
-        rig.somebodyRemoves(1)
-        rig.bucket.set(indexKey(1), try #require(index))
-        await goOn(rig)
+        let rig = try await cutOffAfterTheIndex { $0.somebodyRemoves(1) }
         #expect(try rig.staging.conflicts(includingDecided: false).map(\.kind) == [.editedRemoved])
         #expect(rig.disorder == [])
     }
 
     /// Somebody's edit came between our body and our index.
     @Test func anIndexBesideSomebodysBody() async throws {
-        let rig = try PublishRig()
-        try await rig.published(1..<3)
-        try await rig.save(fileName(1), session(1, "second"))
-        await send(rig, until: .put, indexKey(1))
-        try await rig.save(fileName(1), session(1, "third"))
-        let index = rig.bucket.peek(indexKey(1))
-        rig.somebodySaves(1, "theirs")
-        rig.bucket.set(indexKey(1), try #require(index))
-        await goOn(rig)
+        let rig = try await cutOffAfterTheIndex { $0.somebodySaves(1, "theirs") }
         #expect(try rig.staging.conflicts(includingDecided: false).map(\.kind) == [.edited])
         #expect(rig.bucket.peek(bodyKey(1)) == session(1, "theirs"))
         #expect(rig.index(1)?.metadata.desc == "theirs")
