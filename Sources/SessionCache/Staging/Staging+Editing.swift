@@ -109,7 +109,7 @@ extension Staging {
     }
 
     private func cached(_ id: Int64) throws(StagingError) -> FileDescriptor? {
-        do throws(CacheError) { return try cache.cachedBody(id: bodyID(of: id)) } catch {
+        do throws(CacheError) { return try cache.cachedBody(id: id) } catch {
             // A reader has met its rename half done, and the catalog does not know it for a while.
             guard error.kind == .notFound else { throw StagingError(error) }
             return nil

@@ -4,24 +4,6 @@ internal import Synchronization
 
 /// Which id the catalog has for the object of a file.
 extension Staging {
-    /// The id by which the cache finds the body of a file. A listing that meets a rename half done finds the object under
-    /// its new name, and takes it for another session until the rename is through.
-    func bodyID(of id: Int64) -> Int64 {
-        if pending.load(ordering: .acquiring) == 0 { return id }
-        guard let row = view.withLock({ $0.table.rows[id] }), row.change.content == nil,
-            let version = row.change.remote,
-            (try? catalog.entry(id: id)) == .some(nil)
-        else { return id }
-        for name in [row.unfinished?.name, row.change.name, row.change.remoteName] {
-            guard let name, let entry = (try? catalog.entry(fileName: name)) ?? nil, entry.mayBe(version) else {
-                continue
-            }
-            let replaced = [row.change.replaces?.etag, row.unfinished?.replaces?.etag]
-            if entry.etag == nil || !replaced.contains(entry.etag) { return entry.id }
-        }
-        return id
-    }
-
     /// A file that was parted from its object in the bucket keeps its id: set aside in a conflict, or local from now on.
     /// The catalog's session of that id is another one from now on, which nothing hides.
     func partFromCatalog(_ ids: [Int64]) -> CatalogDelta {
@@ -48,15 +30,5 @@ extension Staging.Core {
         if names.contains(where: { $0.hasSameBytes(as: fileName) }) { return (false, nil) }
         let holder = table.holder(ofRemote: fileName)?.change
         return (true, holder?.name == nil ? holder?.id : nil)
-    }
-}
-
-extension SessionEntry {
-    /// Whether nothing says that it is another version.
-    fileprivate func mayBe(_ version: ObjectVersion) -> Bool {
-        guard size == version.size else { return false }
-        if let etag, etag == version.etag { return true }
-        guard let contentMD5, let other = version.contentMD5 else { return true }
-        return contentMD5 == other
     }
 }

@@ -124,7 +124,7 @@ extension Staging {
         } catch { throw StagingError(error) }
         if change(id: entry.id)?.content != nil { return nil }
         let cached: FileDescriptor?
-        do throws(CacheError) { cached = try cache.cachedBody(id: bodyID(of: entry.id)) } catch {
+        do throws(CacheError) { cached = try cache.cachedBody(id: entry.id) } catch {
             // A listing has met its rename half done: the catalog does not know it for a while.
             guard error.kind == .notFound else { throw StagingError(error) }
             cached = nil

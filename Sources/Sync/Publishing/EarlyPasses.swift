@@ -42,10 +42,10 @@ final class EarlyPasses: Sendable {
             guard range.upperBound >= Self.threshold else { return }
             let isIdle = state.withLock { state in
                 if var entry = state.entries[path] {
-                    defer { state.entries[path] = entry }
-                    entry.end = range.upperBound
-                    defer { entry.isReading = true }
-                    return !entry.isReading
+                    let isIdle = !entry.isReading
+                    (entry.end, entry.isReading) = (range.upperBound, true)
+                    state.entries[path] = entry
+                    return isIdle
                 }
                 // One that has been taken, or whose place was wanted, is not begun again in the middle.
                 guard range.lowerBound < Self.threshold else { return false }
