@@ -1,5 +1,5 @@
 internal import Digests
-internal import Platform
+public import Platform
 
 extension Catalog {
     /// A session by its id; nil when there is none.
@@ -39,6 +39,27 @@ extension Catalog {
                         indexSize: UInt64(bitPattern: statement.integer(4)), name: name)
                     if !body(row) { return }
                 }
+            }
+        }
+    }
+
+    /// Sessions with a readable index that the overall file did not name when it was last read, among those that were
+    /// learnt last.
+    /// - Parameters:
+    ///   - since: only objects that were written to the bucket later.
+    ///   - latest: how many sessions are looked through.
+    public func unnamed(since: Timestamp, latest: Int) throws(CatalogError) -> [UnnamedSession] {
+        try read { connection throws(CatalogError) in
+            try connection.use(.unnamed) { statement throws(CatalogError) in
+                statement.bind(0, since.nanoseconds)
+                statement.bind(1, Int64(latest))
+                var found: [UnnamedSession] = []
+                while try statement.step() {
+                    found.append(
+                        UnnamedSession(
+                            id: statement.integer(0), fileName: statement.text(1) ?? "", etag: statement.text(2)))
+                }
+                return found
             }
         }
     }

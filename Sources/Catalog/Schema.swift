@@ -100,9 +100,8 @@ enum Query: Int, DatabaseQuery {
     case begin, commit
     case scan, entryByID, entryByName, tally
     case recordByID, recordByName, records, insertSession, insertDetail, updateSession, replaceDetail, deleteSession
-    case marks, known, knownIndex, greatestName, namedIDs, unname, refutation, refutedIDs, refute, deleteRefuted,
-        reject,
-        forgetRejected, unknownIndexes
+    case marks, known, knownIndex, greatestName, namedIDs, unname, unnamed, refutation, refutedIDs, refute,
+        deleteRefuted, reject, forgetRejected, unknownIndexes
     case bodyByID, bodies, bodyTotals, recordBody, removeBody, touchBody
     case value, setValue, removeValue, revision, nextRevision
     case insertSessionByID, advanceSequence, raiseSequence, beginSequence
@@ -157,6 +156,11 @@ enum Query: Int, DatabaseQuery {
         case .greatestName: "SELECT MAX(file_name) FROM session"
         case .namedIDs: "SELECT id FROM detail WHERE id > ?1 AND row_facts IS NOT NULL"
         case .unname: "UPDATE detail SET row_facts = NULL, row_metadata = NULL WHERE id = ?1"
+        case .unnamed:
+            """
+            SELECT s.id, s.file_name, d.etag FROM (SELECT * FROM detail ORDER BY id DESC LIMIT ?2) d
+            JOIN session s ON s.id = d.id WHERE d.row_facts IS NULL AND d.uploaded > ?1 AND s.state = 1
+            """
         case .refutation: "SELECT id, row_facts FROM refuted WHERE file_name = ?1"
         case .refutedIDs: "SELECT id FROM refuted WHERE id > ?1"
         case .refute: "INSERT OR REPLACE INTO refuted (file_name, row_facts) VALUES (?1, ?2)"

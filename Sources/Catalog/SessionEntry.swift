@@ -46,6 +46,16 @@ public struct SessionEntry: Sendable, Equatable {
     public var indexState: IndexState
 }
 
+/// A session that the overall file does not name.
+public struct UnnamedSession: Sendable, Equatable {
+    /// Its id.
+    public var id: Int64
+    /// Its file name in the bucket.
+    public var fileName: String
+    /// The object's version, without quotes, where known.
+    public var etag: String?
+}
+
 /// One row of a listing, valid during the callback that got it.
 public struct CatalogRow: ~Copyable {
     /// As ``SessionEntry/id``.

@@ -49,6 +49,41 @@ import Testing
         #expect(pages == 3)
     }
 
+    /// Sessions with body and index that the overall file does not name.
+    @Test func tellsUnnamedSessions() throws {
+        let catalog = try Catalog.open(directory: directory.path)
+        let uploaded = Timestamp(seconds: 1000)
+        func name(_ number: Int) -> String { "2025010100000\(number)_a.fastshot" }
+        for number in 0..<5 {
+            let facts = ObjectFacts(size: 5, etag: "tag\(number)", uploaded: number == 4 ? uploaded : .now)
+            let id = try #require(
+                try catalog.apply([.object(fileName: name(number), facts)]).added.first?.id)
+            let index = MetadataIndex(
+                fileName: name(number), metadata: SessionMetadata(name: "a"), createdAt: nil, lastUpdated: nil)
+            // One has no index, one an unreadable one.
+            if number == 0 { continue }
+            let finding: IndexFinding =
+                number == 1
+                ? .corrupt(reason: "torn", etag: nil) : .known(index, bytes: index.encode(), etag: nil)
+            _ = try catalog.apply([.index(id: id, finding)])
+        }
+        func unnamed(_ latest: Int = 100) throws -> [String] {
+            try catalog.unnamed(since: uploaded, latest: latest).map(\.fileName).sorted()
+        }
+        #expect(try unnamed() == [name(2), name(3)])
+        #expect(try unnamed(2) == [name(3)])
+        #expect(try catalog.unnamed(since: uploaded, latest: 2).first?.etag == "tag3")
+
+        var sighting = Sighting()
+        let row = OverallRow(fileName: name(2), createdAt: "2025-01-01T00:00:00+00:00", fileSize: 5)
+        _ = try catalog.apply([.row(row, etagIsContentMD5: false)], sighting: &sighting)
+        _ = try catalog.finishOverall(sighting)
+        #expect(try unnamed() == [name(3)])
+        // The next file does not name it any more.
+        _ = try catalog.finishOverall(Sighting())
+        #expect(try unnamed() == [name(2), name(3)])
+    }
+
     @Test func neverUsesAnIdAgain() throws {
         var last: Int64 = 0
         for round in 0..<3 {

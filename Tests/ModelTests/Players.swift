@@ -43,6 +43,8 @@ final class Players {
 
     init(_ world: MountWorld, machines: Int) throws {
         self.world = world
+        // What the client lost is not to be waited for too long.
+        world.extra["SESSIONFS_ROW_PATIENCE"] = "3"
         all = try (0..<machines).map { Player(try world.machine($0), $0) }
         for player in all { try player.machine.mount() }
     }
@@ -122,7 +124,7 @@ final class Players {
         while true {
             for player in all { try player.machine.refresh() }
             problems = try world.bucket.audit().filter { !$0.hasPrefix("row without body") }
-            if problems.isEmpty || mayStay(problems, Timestamp.monotonic.seconds(since: began)) { break }
+            if problems.isEmpty { break }
             guard Timestamp.monotonic.seconds(since: began) < 120 else {
                 throw Mismatch("not every session has its row: \(problems)\n\(logs)")
             }
@@ -131,16 +133,6 @@ final class Players {
         try world.bucket.client.rebuildOverall()
         problems = try world.bucket.audit()
         guard problems.isEmpty else { throw Mismatch("the bucket is not in order: \(problems)\n\(logs)") }
-    }
-
-    /// Ceph answers 200 to two writes that meet, a blind one and one under `If-Match`, and keeps the second of them or the
-    /// first (docs/decisions/0015). Machines look after their rows; the client does not, and writes its own anew with all
-    /// others when it rebuilds the file.
-    private func mayStay(_ problems: [String], _ seconds: Double) -> Bool {
-        guard world.bucket.kind == .ceph, seconds > 15 else { return false }
-        guard problems.allSatisfy({ $0.hasPrefix("body without row: ") }) else { return false }
-        print("rows that a client may have lost: \(problems)")
-        return true
     }
 
     /// A machine shows exactly these sessions, and nothing waits.

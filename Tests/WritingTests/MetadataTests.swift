@@ -87,6 +87,29 @@ import Testing
         }
     }
 
+    /// The row of a client that is gone, as it can be after a write of ours on a server without conditions, or after one of
+    /// another client: the client writes it no more, and who has written the overall file lately does.
+    @Test(arguments: [StoreKind.directory, .openStackSwift]) func aRowThatItsClientLostComesBack(
+        _ kind: StoreKind
+    ) throws {
+        try MountWorld.with(kind) { world in
+            world.options = ["--key-file", try world.keyFile(), "-o", "poll_interval=1s"]
+            world.extra = ["SESSIONFS_ROW_PATIENCE": "2"]
+            try world.mount()
+            try world.save(TestSession.fileName(1), TestSession.bytes(1))
+            try world.drain()
+            let before = try #require(try world.bucket.object("overall_meta.json"))
+            try world.bucket.client.save(TestSession.fileName(2), TestSession.bytes(2))
+            try world.bucket.put("overall_meta.json", before)
+            #expect(try world.bucket.audit() == ["body without row: \(TestSession.fileName(2))"])
+            try world.refresh()
+            try world.eventually("the row is back") { try world.bucket.audit().isEmpty }
+            let names = [TestSession.fileName(1), TestSession.fileName(2)]
+            #expect(try world.bucket.client.list() == names)
+            #expect(try world.sessions() == names)
+        }
+    }
+
     /// What is no session is refused with its reason, stays here, and is sent on request, with basic facts.
     @Test func foreignContents() throws {
         try MountWorld.with { world in

@@ -34,16 +34,20 @@ struct KnownSessions: Sendable {
             }
             guard let next = ids.last else { return }
             for id in ids {
-                guard let entry = try catalog.entry(id: id) else { continue }
-                let object = ObjectInfo(
-                    key: SessionName.bodyPrefix + entry.fileName, size: entry.size, etag: entry.etag,
-                    modified: entry.uploaded, contentMD5: entry.contentMD5)
-                try body(
-                    OverallRow(
-                        entry.fileName, object, sha256: entry.sha256, metadata: try catalog.metadata(id: id),
-                        etagIsContentMD5: etagIsContentMD5))
+                if let row = try row(id) { try body(row) }
             }
             last = next
         }
+    }
+
+    /// The row of one session; nil when the catalog does not know it any more.
+    func row(_ id: Int64) throws(CatalogError) -> OverallRow? {
+        guard let entry = try catalog.entry(id: id) else { return nil }
+        let object = ObjectInfo(
+            key: SessionName.bodyPrefix + entry.fileName, size: entry.size, etag: entry.etag,
+            modified: entry.uploaded, contentMD5: entry.contentMD5)
+        return OverallRow(
+            entry.fileName, object, sha256: entry.sha256, metadata: try catalog.metadata(id: id),
+            etagIsContentMD5: etagIsContentMD5)
     }
 }

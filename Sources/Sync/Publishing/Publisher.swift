@@ -24,6 +24,7 @@ public final class Publisher: Sendable {
     let connectivity: Connectivity
     let board: PublishBoard
     let watch: WatchedRows
+    let adoption: RowAdoption
     let sweep: UploadSweep
     let writer: RowWriter
     let state = Guarded(State())
@@ -43,6 +44,7 @@ public final class Publisher: Sendable {
             store: store, scratch: stateDirectory, support: { await conditions.support() },
             lastUpdated: { Timestamp.now.localText }, known: { try known.each($0) }, pause: options.pause)
         watch = WatchedRows(path: stateDirectory + "/watched-rows.json")
+        adoption = RowAdoption(catalog: catalog, known: known, watch: watch, patience: options.rowPatience)
         let begun = BegunUploads(path: stateDirectory + "/begun-uploads.json", age: options.strayAge)
         sweep = UploadSweep(staging: staging, store: store, begun: begun, pool: pool)
         board = PublishBoard(parallel: options.parallel)
@@ -168,8 +170,8 @@ public final class Publisher: Sendable {
         let rows = gathering.wait(
             preparing: preparing, hurry: hurry || !isOnline,
             gathering: context.staging.isBeingWritten ? options.gathering : options.settling, now: now)
-        let look = isOnline ? watch.wait(now) : nil
-        guard let next = sooner(rows, look) else { return nil }
+        let (look, search) = isOnline ? (watch.wait(now), adoption.wait(now)) : (nil, nil)
+        guard let next = sooner(rows, sooner(look, search)) else { return nil }
         if next > 0 {
             // When it is time to write the rows, the file they go into is there already.
             if rows != nil, preparing == 0, isOnline, context.conditions.known?.ifMatch == true,
@@ -183,7 +185,10 @@ public final class Publisher: Sendable {
         let writesRows = rows.map { $0 <= 0 } ?? false
         group.addTask { [self] in
             let written = writesRows ? await gathering.writeAll() : []
-            if !writesRows { await watch.look(writer, context) }
+            if !writesRows {
+                if let search, search <= 0 { await adoption.look(writer, context) }
+                if watch.wait(.monotonic).map({ $0 <= 0 }) ?? false { await watch.look(writer, context) }
+            }
             gathering.end()
             board.wakeups.raise()
             await gathering.finish(written, context.bodyCheck)
@@ -218,6 +223,7 @@ public final class Publisher: Sendable {
     /// gone (clients that overwrite the file without looking).
     public func overallFileChanged() {
         watch.fileChanged()
+        adoption.fileChanged()
         board.wakeups.raise()
     }
 

@@ -24,6 +24,8 @@ public struct PublisherOptions: Sendable {
     public var parallel = 16
     /// Seconds after which an upload in parts that nobody knows and that has no parts is taken for a lost one.
     public var strayAge = FaultPoint.seconds("SESSIONFS_STRAY_AGE", usually: 3600)
+    /// Seconds after which a session of others that has body and index and no row is given one.
+    public var rowPatience = FaultPoint.seconds("SESSIONFS_ROW_PATIENCE", usually: 90)
     /// Seconds that finished uploads wait for others, so that many rows go into the overall file at once.
     public var gathering = 0.15
     /// The same while no file is open for writing.

@@ -20,6 +20,8 @@ final class WatchedRows: Sendable {
         /// Whether the catalog has learnt of other versions since.
         var areObjectsDue = false
         var restsUntil = Timestamp.monotonic
+        /// When this machine last wrote the overall file.
+        var lastWritten: Timestamp?
     }
 
     /// Seconds for which a row is watched.
@@ -45,14 +47,29 @@ final class WatchedRows: Sendable {
             }
             // Somebody may have overwritten it while nobody looked.
             held.isDue = !held.items.isEmpty
+            held.lastWritten = held.items.values.map(\.written).max()
         }
         state = Guarded(held)
+    }
+
+    /// Whether this machine has written the overall file within ``validity``.
+    var hasWrittenLately: Bool {
+        let now = Timestamp.now
+        return state.withLock { $0.lastWritten.map { now.seconds(since: $0) < Self.validity } ?? false }
+    }
+
+    /// Rows of others' sessions are missing, and are to be written.
+    /// - Parameter tags: as for ``record(_:tags:now:)``.
+    func adopt(_ rows: [OverallRow], tags: [[UInt8]: String]) {
+        record(rows.map { .set($0) }, tags: tags, now: .now)
+        state.withLock { $0.isDue = true }
     }
 
     /// Rows were written.
     /// - Parameter tags: of the objects that the rows tell of, by file name.
     func record(_ changes: [RowChange], tags: [[UInt8]: String] = [:], now: Timestamp) {
         let items = state.withLock { state in
+            if !changes.isEmpty { state.lastWritten = now }
             for row in changes.compactMap(\.row) {
                 let name = Array(row.fileName.utf8)
                 state.items[name] = Item(row: row, etag: tags[name], written: now)
