@@ -1,4 +1,5 @@
 import Catalog
+import Digests
 import Foundation
 import ObjectStore
 import Platform
@@ -56,6 +57,45 @@ import Testing
         // What others have written into the index is asked for, so that it stays.
         #expect(
             rig.requests == ["put \(bodyKey(1))", "get \(indexKey(1))", "put \(indexKey(1))", "head \(bodyKey(1))"])
+    }
+
+    /// What is written anew without a change is not sent; index and row are looked after all the same.
+    @Test func theSameBytesAreNotSentAgain() async throws {
+        let rig = try PublishRig(tellsMD5: true)
+        try await rig.published(1..<3)
+        let before = try await rig.bucket.head(bodyKey(1))
+        rig.bucket.unset("overall_meta.json")
+        try await rig.save(fileName(1), session(1))
+        #expect(await rig.flush() == [])
+        #expect(try await rig.bucket.head(bodyKey(1)) == before)
+        #expect(
+            rig.requests == ["head \(bodyKey(1))", "get \(indexKey(1))", "put \(indexKey(1))", "head \(bodyKey(1))"])
+        #expect(rig.disorder == [])
+        #expect(rig.staging.changes() == [])
+        #expect(try rig.bytes(fileName(1)) == session(1))
+    }
+
+    /// A row may tell of other contents than the object has: it is asked what it is.
+    @Test func theSameBytesAsTheRowSaysAreSent() async throws {
+        let rig = try PublishRig(tellsMD5: true)
+        try await rig.published(1..<2)
+        let (mine, theirs) = (session(1, "mine!"), session(1, "their"))
+        #expect(mine.count == theirs.count)
+        rig.bucket.set(bodyKey(1), theirs)
+        let info = try await rig.bucket.head(bodyKey(1))
+        // Of the other version of the same length, as a client that was overtaken may have written it.
+        let row = OverallRow(
+            fileName: fileName(1), createdAt: "2099-01-01T00:00:00+00:00", fileSize: info.size,
+            checksum: .sha256(SHA256.hex(mine)))
+        _ = try rig.catalog.apply([
+            .object(fileName: fileName(1), ObjectFacts(size: info.size, etag: info.etag, uploaded: info.modified)),
+            .row(row, etagIsContentMD5: false),
+        ])
+        #expect(try rig.catalog.entry(fileName: fileName(1))?.sha256 == SHA256.hex(mine))
+        try await rig.save(fileName(1), mine)
+        #expect(await rig.flush() == [])
+        #expect(rig.bucket.peek(bodyKey(1)) == mine)
+        #expect(rig.disorder == [])
     }
 
     /// Every answer is lost in turn, as often as the requests are repeated, so that the whole job runs again.

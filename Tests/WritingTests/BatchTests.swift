@@ -12,6 +12,39 @@ import Testing
     }
 
     /// A committed batch of 40 sessions writes the overall file once, and each body and index once.
+    /// Times are the sessions' again after the upload, so `rsync -a` writes everything anew; no body is sent for that.
+    @Test func aSecondRsyncSendsNoBodies() throws {
+        try MountWorld.with(.ministack, proxied: true) { world in
+            world.options = ["--key-file", try world.keyFile(), "-o", "poll_interval=1h"]
+            try world.mount()
+            let source = world.root + "/source"
+            try Files.makePrivateDirectory(source)
+            let sizes = [3_000, 200_000, 17 << 20]
+            for (number, size) in sizes.enumerated() {
+                try Posix.save(
+                    source + "/" + TestSession.fileName(number), TestSession.bytes(number, size: size))
+            }
+            func synchronize() throws -> [String] {
+                try world.bucket.proxy?.resetStatistics()
+                let result = Shell.run("rsync", ["-a", source + "/", world.point + "/sessions"])
+                #expect(result.status == 0, "\(result.errors)")
+                try world.drain()
+                let requests = try #require(world.bucket.proxy).statistics().requests
+                return requests.filter { $0.hasPrefix("PUT ") && $0.contains("/sessions/") }
+            }
+            #expect(try synchronize().count >= 5)
+            #expect(try synchronize() == [])
+            try world.bucket.expectClean()
+            // An edit of the same length is one.
+            let name = TestSession.fileName(1)
+            let edited = TestSession.bytes(11, size: sizes[1])
+            try Posix.save(source + "/" + name, edited)
+            #expect(try synchronize().count == 1)
+            #expect(try world.bucket.bodies()[name] == edited)
+            try world.bucket.expectClean()
+        }
+    }
+
     @Test func aBatchCostsOneUpdate() throws {
         try MountWorld.with(.ministack, proxied: true) { world in
             world.options = ["--key-file", try world.keyFile(), "-o", "poll_interval=1h"]

@@ -33,6 +33,7 @@ extension PutJob {
             case .goOn(let found): base = found
             }
         }
+        if let base, let standing = try await unchanged(base, examination) { return standing }
         for _ in 0..<Self.mostTries {
             if change.conflict != nil, let tag = base?.etag {
                 await BucketVersionKeeper(context: context).keep(name, etag: tag, conflict: change.conflict ?? 0)
@@ -55,6 +56,24 @@ extension PutJob {
             }
         }
         throw .later(StoreError(.temporary, key: name.bodyKey, message: "the object changes all the time"))
+    }
+
+    /// The object that an edit goes out from, where it has come to the very same bytes: `rsync` and editors write files
+    /// anew that have not changed.
+    private func unchanged(
+        _ base: ObjectVersion, _ examination: Examination
+    ) async throws(PublishStop) -> ObjectInfo? {
+        guard let tag = base.etag, base.size == content.size, change.conflict == nil,
+            let entry = (try? context.catalog.entry(fileName: name.fileName)) ?? nil, entry.etag == tag
+        else { return nil }
+        let facts = try await examination.facts()
+        // What rows say of an object is not believed, but nothing is asked where it differs already.
+        guard entry.contentMD5 ?? facts.md5 == facts.md5, entry.sha256 ?? facts.sha256 == facts.sha256,
+            let found = try await looked({ () throws(StoreError) in try await context.head(name.bodyKey) }),
+            found.etag == tag, found.size == content.size
+        else { return nil }
+        if found.contentMD5 == facts.md5 { return found }
+        return await isOurMultipart(found, examination.file) ? found : nil
     }
 
     /// Whether an earlier process may have begun with it.
