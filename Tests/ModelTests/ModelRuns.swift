@@ -23,7 +23,7 @@ import Testing
 
     static let contested = ModelWishes.chosen([
         Place(kind: .directory, machines: 3, steps: 100), Place(kind: .ministack, machines: 2, steps: 80),
-        Place(kind: .ceph, machines: 2, steps: 50),
+        Place(kind: .ceph, machines: 2, steps: 50), Place(kind: .openStackSwift, machines: 2, steps: 40),
     ])
 
     @Test(arguments: contested) func allAgreeOnContestedNames(_ place: Place) throws {
