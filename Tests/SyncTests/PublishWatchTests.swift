@@ -47,6 +47,53 @@ import Testing
         #expect(rig.disorder == [])
     }
 
+    /// A client that had looked at the bucket before writes the row of a session that was removed meanwhile.
+    @Test(arguments: [false, true]) func removedRowsThatComeBackGo(laterProcess: Bool) async throws {
+        let bucket = MemoryStore()
+        let directory = try TemporaryDirectory()
+        var rig = try PublishRig(bucket: bucket, directory: directory)
+        try await rig.published(1..<5)
+        let before = rig.rows
+        for number in 1..<4 { _ = try rig.staging.remove(fileName(number)) }
+        #expect(await rig.flush() == [])
+        #expect(rig.rows.count == 1)
+        // One is made anew by somebody else.
+        rig.somebodySaves(3, "theirs")
+        overwrite(
+            rig, keeping: before.filter { $0.fileName != fileName(3) } + rig.rows.filter { $0.fileName == fileName(3) })
+        #expect(rig.disorder.count == 2)
+        if laterProcess {
+            rig.staging.close()
+            rig = try PublishRig(bucket: bucket, directory: directory)
+        }
+        let running = Task { [rig] in await rig.publisher.run() }
+        if !laterProcess { rig.publisher.overallFileChanged() }
+        try await eventually { rig.rows.count == 2 }
+        running.cancel()
+        await running.value
+        #expect(Set(rig.rows.map(\.fileName)) == [fileName(3), fileName(4)])
+        #expect(rig.row(3)?.metadata?.desc == "theirs")
+        #expect(rig.disorder == [])
+    }
+
+    /// A row that comes back while its body is being removed is looked for again.
+    @Test func aRowThatComesBackBeforeItsBodyGoes() async throws {
+        let rig = try PublishRig()
+        try await rig.published(1..<3)
+        let before = rig.rows
+        _ = try rig.staging.remove(fileName(1))
+        rig.meddled.once(.delete, bodyKey(1)) {
+            overwrite(rig, keeping: before)
+            rig.publisher.overallFileChanged()
+            try? await Task.sleep(for: .seconds(0.3))
+        }
+        let running = Task { await rig.publisher.run() }
+        try await eventually { rig.staging.changes().isEmpty && rig.rows.count == 1 }
+        running.cancel()
+        await running.value
+        #expect(rig.disorder == [])
+    }
+
     @Test func aNewProcessLooksToo() async throws {
         let bucket = MemoryStore()
         let directory = try TemporaryDirectory()
@@ -136,9 +183,12 @@ import Testing
         watch.record([.set(OverallRow(fileName: fileName(1)))], now: old)
         #expect(WatchedRows(path: directory.path("rows.json")).wait(.monotonic) == 0)
         watch.record([.set(OverallRow(fileName: fileName(2)))], now: .now)
-        watch.forget([.remove(fileName: fileName(2), checksum: nil)])
+        watch.forget([.remove(fileName: fileName(2), checksum: nil)], now: old)
         watch.record([], now: .now)
         #expect(WatchedRows(path: directory.path("rows.json")).wait(.monotonic) == nil)
+        watch.forget([.remove(fileName: fileName(2), checksum: nil)])
+        watch.record([], now: .now)
+        #expect(WatchedRows(path: directory.path("rows.json")).wait(.monotonic) == 0)
         try directory.write("rows.json", Array("{ torn".utf8))
         #expect(WatchedRows(path: directory.path("rows.json")).wait(.monotonic) == nil)
     }

@@ -2,6 +2,14 @@ internal import ObjectStore
 internal import Platform
 internal import SessionFormat
 
+/// What an overall file shows of what was done to it before.
+struct RowComparison: Sendable {
+    /// Written, and not there or of another version.
+    var missing: [OverallRow] = []
+    /// Removed, and there.
+    var cameBack: [OverallRow] = []
+}
+
 /// The disk's part of ``RowWriter``: overall files on their way, read and merged on threads that may wait.
 struct RowWorkshop: Sendable {
     /// A file without a name, which goes with its last reference.
@@ -40,14 +48,18 @@ struct RowWorkshop: Sendable {
         try await working { try merged(changes, file, lastUpdated) }
     }
 
-    /// The rows that the file does not show.
-    func missing(of rows: [OverallRow], in file: FileDescriptor?) async throws(StoreError) -> [OverallRow] {
+    /// What the file shows of rows that were written or removed.
+    func compare(
+        _ rows: [OverallRow], removed: Set<[UInt8]>, with file: FileDescriptor?
+    ) async throws(StoreError) -> RowComparison {
         try await working {
+            var cameBack: [OverallRow] = []
             // By the names' bytes: texts that only look alike are different names.
             var wanted: [[UInt8]: [OverallRow]] = [:]
             for row in rows { wanted[Array(row.fileName.utf8), default: []].append(row) }
             func look(_ row: OverallRow) {
                 let name = Array(row.fileName.utf8)
+                if removed.contains(name) { cameBack.append(row) }
                 guard let rows = wanted[name] else { return }
                 let left = rows.filter { mine in
                     mine.checksum.map { row.checksum?.contradicts($0) ?? false } ?? false
@@ -64,9 +76,10 @@ struct RowWorkshop: Sendable {
             } catch let error as FormatError {
                 Self.log.warning("the overall file is damaged", ["cause": error.description])
             }
-            return rows.filter { row in
+            let missing = rows.filter { row in
                 wanted[Array(row.fileName.utf8)]?.contains { $0.checksum == row.checksum } ?? false
             }
+            return RowComparison(missing: missing, cameBack: cameBack)
         }
     }
 

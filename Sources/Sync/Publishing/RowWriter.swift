@@ -82,10 +82,16 @@ final class RowWriter: Sendable {
     ///
     /// A row with another checksum of the same kind is not shown: it is of another version.
     func missing(of rows: [OverallRow]) async throws(StoreError) -> [OverallRow] {
-        if rows.isEmpty { return [] }
-        guard let spool = try await read()?.spool else { return rows }
+        try await compare(rows, removed: []).missing
+    }
+
+    /// Looks for rows that were written or removed before.
+    /// - Parameter removed: names, as bytes, that were removed.
+    func compare(_ rows: [OverallRow], removed: Set<[UInt8]>) async throws(StoreError) -> RowComparison {
+        if rows.isEmpty, removed.isEmpty { return RowComparison() }
+        guard let spool = try await read()?.spool else { return RowComparison(missing: rows) }
         defer { spool.discard() }
-        return try await workshop.missing(of: rows, in: spool.progress.file)
+        return try await workshop.compare(rows, removed: removed, with: spool.progress.file)
     }
 
     /// - Returns: whether the file shows the changes now. False: somebody else has written it at the same time.

@@ -3,8 +3,8 @@ internal import ObjectStore
 internal import Platform
 internal import SessionFormat
 
-/// Rows that were written lately, and what becomes of them: a FastShot client that saves at the same time overwrites
-/// the overall file with its own view of the bucket, without looking.
+/// Rows that were written or removed lately, and what becomes of them: a FastShot client that saves at the same time
+/// overwrites the overall file with its own view of the bucket, without looking.
 final class WatchedRows: Sendable {
     private struct Item: Sendable {
         var row: OverallRow
@@ -15,6 +15,8 @@ final class WatchedRows: Sendable {
     private struct State {
         /// By the names' bytes: texts that only look alike are different names.
         var items: [[UInt8]: Item] = [:]
+        /// When rows were removed, by the names' bytes.
+        var removed: [[UInt8]: Timestamp] = [:]
         /// Whether the overall file has changed since the last look.
         var isDue = false
         /// Whether the catalog has learnt of other versions since.
@@ -22,12 +24,15 @@ final class WatchedRows: Sendable {
         var restsUntil = Timestamp.monotonic
         /// When this machine last wrote the overall file.
         var lastWritten: Timestamp?
+        var hasAny: Bool { !items.isEmpty || !removed.isEmpty }
     }
 
     /// Seconds for which a row is watched.
     static let validity = 1800.0
-    /// Rows that are watched at most, those that were written last.
+    /// Rows that are watched at most, and removed ones, those that were written last.
     static let most = 10_000
+    /// Seconds that a removal takes at most from the row to the body, unless it is put off.
+    private static let longestRemoval = 60.0
     /// Seconds to the next look after one that failed.
     private static let pause = 5.0
 
@@ -45,9 +50,13 @@ final class WatchedRows: Sendable {
                 held.items[Array(row.fileName.utf8)] = Item(
                     row: row, etag: entry["etag"]?.string, written: Timestamp(nanoseconds: time))
             }
+            for entry in document["removed"]?.array ?? [] {
+                guard let time = entry["written"]?.integer, let name = entry["name"]?.string else { continue }
+                held.removed[Array(name.utf8)] = Timestamp(nanoseconds: time)
+            }
             // Somebody may have overwritten it while nobody looked.
-            held.isDue = !held.items.isEmpty
-            held.lastWritten = held.items.values.map(\.written).max()
+            held.isDue = held.hasAny
+            held.lastWritten = (held.items.values.map(\.written) + held.removed.values).max()
         }
         state = Guarded(held)
     }
@@ -68,16 +77,17 @@ final class WatchedRows: Sendable {
     /// Rows were written.
     /// - Parameter tags: of the objects that the rows tell of, by file name.
     func record(_ changes: [RowChange], tags: [[UInt8]: String] = [:], now: Timestamp) {
-        let items = state.withLock { state in
+        let kept = state.withLock { state in
             if !changes.isEmpty { state.lastWritten = now }
             for row in changes.compactMap(\.row) {
                 let name = Array(row.fileName.utf8)
                 state.items[name] = Item(row: row, etag: tags[name], written: now)
+                state.removed[name] = nil
             }
             Self.dropOld(&state, now)
-            return Array(state.items.values)
+            return state
         }
-        save(items)
+        save(kept)
     }
 
     /// Whether the row of a version was written here lately.
@@ -87,16 +97,19 @@ final class WatchedRows: Sendable {
     }
 
     /// Rows are to go.
-    func forget(_ changes: [RowChange]) {
+    func forget(_ changes: [RowChange], now: Timestamp = .now) {
         state.withLock { state in
-            for fileName in changes.compactMap(\.removedName) { state.items[Array(fileName.utf8)] = nil }
+            for name in changes.compactMap(\.removedName).map({ Array($0.utf8) }) {
+                state.items[name] = nil
+                state.removed[name] = now
+            }
         }
     }
 
     /// The overall file is another than before.
     func fileChanged() {
         state.withLock { state in
-            state.isDue = !state.items.isEmpty
+            state.isDue = state.hasAny
             state.restsUntil = .monotonic
         }
     }
@@ -111,18 +124,22 @@ final class WatchedRows: Sendable {
         }
     }
 
-    /// Looks for lost rows and writes them again, and for sessions that somebody else has replaced meanwhile. Called by
-    /// who may change the overall file.
+    /// Looks for lost rows and writes them again, for removed ones that have come back, and for sessions that somebody
+    /// else has replaced meanwhile. Called by who may change the overall file.
     func look(_ writer: RowWriter, _ context: PublishContext) async {
-        let (items, isFileDue) = state.withLock { state in
+        let (items, removed, isFileDue) = state.withLock { state in
             defer { (state.isDue, state.areObjectsDue) = (false, false) }
             Self.dropOld(&state, .now)
-            return (Array(state.items.values), state.isDue)
+            return (Array(state.items.values), Set(state.removed.keys), state.isDue)
         }
-        if items.isEmpty { return }
+        if items.isEmpty, removed.isEmpty { return }
         do throws(StoreError) {
             var overtaken = items.filter { isReplaced($0, context) }
-            if isFileDue { overtaken += try await restoreRows(of: items, writer, context.bodyCheck) }
+            if isFileDue {
+                let found = try await writer.compare(items.map(\.row), removed: removed)
+                try await removeAgain(found.cameBack, writer, context.bodyCheck)
+                overtaken += try await restore(found.missing, of: items, writer, context.bodyCheck)
+            }
             if !overtaken.isEmpty { try await repair(overtaken, writer, context) }
         } catch {
             let now = Timestamp.monotonic
@@ -135,10 +152,9 @@ final class WatchedRows: Sendable {
 
     /// Writes rows again that are lost.
     /// - Returns: those that were replaced, or whose body is gone.
-    private func restoreRows(
-        of items: [Item], _ writer: RowWriter, _ check: BodyCheck
+    private func restore(
+        _ missing: [OverallRow], of items: [Item], _ writer: RowWriter, _ check: BodyCheck
     ) async throws(StoreError) -> [Item] {
-        let missing = try await writer.missing(of: items.map(\.row))
         let (lost, others) = try await standing(missing, check)
         if !lost.isEmpty {
             PublishContext.log.info("lost rows are written again", ["rows": "\(lost.count)"])
@@ -152,6 +168,37 @@ final class WatchedRows: Sendable {
             }
         }
         return items.filter { others.contains($0.row) }
+    }
+
+    /// Removes rows again which somebody has written who had looked at the bucket before their sessions were removed.
+    private func removeAgain(
+        _ rows: [OverallRow], _ writer: RowWriter, _ check: BodyCheck
+    ) async throws(StoreError) {
+        let objects = rows.map { ObjectInfo(key: SessionName.bodyPrefix + $0.fileName, size: $0.fileSize ?? 0) }
+        var (gone, others): ([OverallRow], [OverallRow]) = ([], [])
+        for (row, found) in zip(rows, await check.look(at: objects)) {
+            if try found.get() == .gone { gone.append(row) } else { others.append(row) }
+        }
+        waitOrDrop(others)
+        if gone.isEmpty { return }
+        PublishContext.log.info("rows of removed sessions are removed again", ["rows": "\(gone.count)"])
+        try await writer.apply(gone.map { .remove(fileName: $0.fileName, checksum: $0.checksum) })
+    }
+
+    /// The body of a removed session goes after its row. Where it still stands long after, the session was made anew.
+    private func waitOrDrop(_ rows: [OverallRow]) {
+        let (now, monotonic) = (Timestamp.now, Timestamp.monotonic)
+        state.withLock { state in
+            for name in rows.map({ Array($0.fileName.utf8) }) {
+                guard let removed = state.removed[name] else { continue }
+                if now.seconds(since: removed) > Self.longestRemoval {
+                    state.removed[name] = nil
+                } else {
+                    state.isDue = true
+                    state.restsUntil = monotonic.later(by: Self.pause)
+                }
+            }
+        }
     }
 
     /// Whether the catalog knows another version than the one that the row was written for.
@@ -259,19 +306,29 @@ final class WatchedRows: Sendable {
 
     private static func dropOld(_ state: inout State, _ now: Timestamp) {
         state.items = state.items.filter { now.seconds(since: $0.value.written) < validity }
+        state.removed = state.removed.filter { now.seconds(since: $0.value) < validity }
+        if state.removed.count > most + most / 4 {
+            let kept = state.removed.sorted { $0.value > $1.value }.prefix(most)
+            state.removed = Dictionary(uniqueKeysWithValues: kept.map { ($0.key, $0.value) })
+        }
         // Not with every row that comes: sorting takes its time.
         guard state.items.count > most + most / 4 else { return }
         let kept = state.items.sorted { $0.value.written > $1.value.written }.prefix(most)
         state.items = Dictionary(uniqueKeysWithValues: kept.map { ($0.key, $0.value) })
     }
 
-    private func save(_ items: [Item]) {
-        let rows = items.map { item -> JSONValue in
+    private func save(_ state: State) {
+        let rows = state.items.values.map { item -> JSONValue in
             .object([
                 ("written", .integer(item.written.nanoseconds)), ("etag", JSONValue(item.etag)), ("row", item.row.json),
             ])
         }
-        let bytes = JSONValue.object([("rows", .array(rows))]).serialized()
+        let removed = state.removed.map { name, time -> JSONValue in
+            .object([
+                ("written", .integer(time.nanoseconds)), ("name", .string(String(decoding: name, as: UTF8.self))),
+            ])
+        }
+        let bytes = JSONValue.object([("rows", .array(rows)), ("removed", .array(removed))]).serialized()
         do throws(SystemError) { try Files.replace(path, with: bytes, durably: false) } catch {
             PublishContext.log.warning("watched rows are not kept", ["cause": error.description])
         }
