@@ -30,6 +30,11 @@ struct PublishContext: Sendable {
 
     static let log = Log("publish")
 
+    /// The names, as bytes, that this machine's pending changes have or had.
+    var pendingNames: Set<[UInt8]> {
+        Set(staging.changes().flatMap { [$0.name, $0.remoteName].compactMap { $0.map { Array($0.utf8) } } })
+    }
+
     /// The facts of an object; nil when there is none.
     func head(_ key: String) async throws(StoreError) -> ObjectInfo? {
         do throws(StoreError) { return try await store.head(key) } catch  where error.kind == .notFound { return nil }

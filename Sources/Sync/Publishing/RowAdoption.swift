@@ -90,11 +90,7 @@ final class RowAdoption: Sendable {
         let since = Timestamp.now.later(by: -WatchedRows.validity)
         let found = try catalog.unnamed(since: since, latest: Self.latest)
         // This machine's own get their rows with their changes.
-        let pending =
-            found.isEmpty
-            ? []
-            : Set(
-                context.staging.changes().flatMap { [$0.name, $0.remoteName].compactMap { $0.map { Array($0.utf8) } } })
+        let pending = found.isEmpty ? [] : context.pendingNames
         var ripe: [UnnamedSession] = []
         state.withLock { state in
             var suspects: [[UInt8]: Suspect] = [:]
