@@ -29,7 +29,7 @@ private struct LocalDay {
         }
         guard let midnight = local(time, hour: 0, minute: 0, second: 0, nanoseconds: 0),
             let end = local(time, hour: 23, minute: 59, second: 59, nanoseconds: 999_999_999),
-            end.nanoseconds - midnight.nanoseconds == length - 1
+            end.nanoseconds.subtractingReportingOverflow(midnight.nanoseconds) == (length - 1, false)
         else {
             // The clocks change on that day.
             return local(
@@ -41,8 +41,8 @@ private struct LocalDay {
     }
 
     private func moment(_ time: NaiveTime) -> Timestamp {
-        let seconds = Int64(time.hour * 3600 + time.minute * 60 + time.second)
-        return Timestamp(nanoseconds: midnight.nanoseconds + seconds * 1_000_000_000 + time.nanoseconds)
+        let seconds = midnight.seconds + Int64(time.hour * 3600 + time.minute * 60 + time.second)
+        return Timestamp(seconds: seconds, nanoseconds: midnight.fraction + time.nanoseconds)
     }
 
     private static func local(

@@ -87,7 +87,8 @@ struct DirectoryWriter {
         try onDirectory(key) { () throws(SystemError) in
             // A version is never older than the one it replaces, whatever the clock does.
             if let current, try file.status().modified <= current.modified {
-                try file.setModified(Timestamp(nanoseconds: current.modified.nanoseconds + 1))
+                let (next, isLast) = current.modified.nanoseconds.addingReportingOverflow(1)
+                try file.setModified(isLast ? current.modified : Timestamp(nanoseconds: next))
                 // The time is part of the tag: after a power cut it has to be the same.
                 try file.synchronize()
             }

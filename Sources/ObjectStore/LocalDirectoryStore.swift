@@ -14,8 +14,8 @@ internal import Platform
 public struct LocalDirectoryStore: ObjectStore {
     /// The most bytes moved in one go.
     static let pieceSize = 1 << 20
-    /// Temporary files of this age, in nanoseconds, were left by a process that died.
-    private static let abandoned: Int64 = 86_400 * 1_000_000_000
+    /// Temporary files of this age, in seconds, were left by a process that died.
+    private static let abandoned = 86_400.0
 
     private let layout: DirectoryLayout
     private let swept = Guarded<Set<String>>([])
@@ -227,7 +227,7 @@ public struct LocalDirectoryStore: ObjectStore {
         for name in names where name.hasPrefix(DirectoryLayout.temporaryPrefix) {
             let path = directory + "/" + name
             guard let status = try? Files.statusOfLink(path), status.kind == .regular else { continue }
-            if now.nanoseconds - status.modified.nanoseconds > Self.abandoned { try? Files.remove(path) }
+            if now.seconds(since: status.modified) > Self.abandoned { try? Files.remove(path) }
         }
     }
 }

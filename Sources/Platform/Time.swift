@@ -1,6 +1,9 @@
 internal import Glibc
 
 /// A point in time with nanoseconds, as file systems keep it: since 1970-01-01T00:00:00Z.
+///
+/// The years from 1678 to 2261 can be told apart. What lies outside of them, and comes from files, servers and programs,
+/// is the first or the last moment that there is.
 public struct Timestamp: Sendable, Hashable, Comparable {
     /// Nanoseconds since the epoch; negative before it.
     public let nanoseconds: Int64
@@ -10,15 +13,20 @@ public struct Timestamp: Sendable, Hashable, Comparable {
 
     /// A time by whole seconds since the epoch and a part of the next one.
     public init(seconds: Int64, nanoseconds: Int64 = 0) {
-        self.nanoseconds = seconds &* 1_000_000_000 &+ nanoseconds
+        let (whole, isTooLarge) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        self.nanoseconds = isTooLarge ? (seconds < 0 ? .min : .max) : whole.addingWithinLimits(nanoseconds)
     }
 
     /// Whole seconds, rounded down.
     public var seconds: Int64 {
-        nanoseconds >= 0 ? nanoseconds / 1_000_000_000 : -((-nanoseconds + 999_999_999) / 1_000_000_000)
+        let (whole, rest) = nanoseconds.quotientAndRemainder(dividingBy: 1_000_000_000)
+        return rest < 0 ? whole - 1 : whole
     }
     /// The part of a second above ``seconds``, 0 to 999,999,999.
-    public var fraction: Int64 { nanoseconds - seconds * 1_000_000_000 }
+    public var fraction: Int64 {
+        let rest = nanoseconds % 1_000_000_000
+        return rest < 0 ? rest + 1_000_000_000 : rest
+    }
 
     /// Earlier before later.
     public static func < (left: Timestamp, right: Timestamp) -> Bool { left.nanoseconds < right.nanoseconds }
@@ -87,12 +95,22 @@ public struct Timestamp: Sendable, Hashable, Comparable {
 
     /// Seconds from an earlier time to this one.
     public func seconds(since earlier: Timestamp) -> Double {
-        Double(nanoseconds - earlier.nanoseconds) / 1_000_000_000
+        let (difference, isTooLarge) = nanoseconds.subtractingReportingOverflow(earlier.nanoseconds)
+        return (isTooLarge ? Double(nanoseconds) - Double(earlier.nanoseconds) : Double(difference)) / 1_000_000_000
     }
 
-    /// The time so many seconds later; a billion at most.
+    /// The time so many seconds later, or earlier where they are negative; a billion at most.
     public func later(by seconds: Double) -> Timestamp {
-        Timestamp(nanoseconds: nanoseconds + Int64(min(seconds, 1e9) * 1e9))
+        let change = Int64(max(-1e9, min(seconds, 1e9)) * 1e9)
+        return Timestamp(nanoseconds: nanoseconds.addingWithinLimits(change))
+    }
+}
+
+extension Int64 {
+    /// The sum, or the nearest number that there is.
+    fileprivate func addingWithinLimits(_ other: Int64) -> Int64 {
+        let (sum, isTooLarge) = addingReportingOverflow(other)
+        return isTooLarge ? (other < 0 ? .min : .max) : sum
     }
 }
 

@@ -292,7 +292,5 @@ extension DownloadPlan.Transfer {
 }
 
 extension Timestamp {
-    func advanced(by seconds: Double) -> Timestamp {
-        Timestamp(nanoseconds: nanoseconds + Int64(seconds * 1_000_000_000))
-    }
+    func advanced(by seconds: Double) -> Timestamp { later(by: seconds) }
 }

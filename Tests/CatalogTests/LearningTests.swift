@@ -220,6 +220,22 @@ import Testing
 
     // MARK: Time and names
 
+    /// Anybody may put any name into the bucket.
+    @Test(
+        arguments: [
+            "16770921001243", "16770921120000", "22620411120000", "22620411234717", "28461031000000", "99991231235959",
+            "00010101000000",
+        ])
+    func timesOutsideOfWhatCanBeTold(stamp: String) throws {
+        let fileName = "\(stamp)_x.fastshot"
+        _ = try catalog.apply([.object(fileName: fileName, ObjectFacts(size: 1))])
+        let shown = try #require(try catalog.entry(fileName: fileName)?.modified)
+        // The first and the last moment differ by the zone.
+        let edge = Timestamp(nanoseconds: stamp < "2000" ? .min : .max)
+        #expect(abs(shown.seconds(since: edge)) < 2 * 86_400)
+        #expect((0..<1_000_000_000).contains(shown.fraction))
+    }
+
     @Test func shownTimeIsTheBestThatIsKnown() throws {
         let naive = Timestamp.local(
             year: 2025, month: 3, day: 4, hour: 5, minute: 6, second: 7, nanoseconds: 500_000_000)

@@ -130,6 +130,18 @@ struct CredentialsProfileTests {
         #expect(result.expiration == .utc(year: 2035, month: 1, day: 2, hour: 3, minute: 4, second: 5))
     }
 
+    @Test("a credential process says that its credentials are good for ever")
+    func processForEver() async throws {
+        let home = try AWSHome()
+        let script = home.directory.path + "/give"
+        let answer =
+            #"{"Version":1,"AccessKeyId":"P","SecretAccessKey":"s","Expiration":"9999-12-31T23:59:59Z"}"#
+        try Files.replace(script, with: Array("#!/bin/sh\necho '\(answer)'\n".utf8), permissions: 0o700)
+        let config = "[default]\ncredential_process = \(script)\n"
+        try Files.replace(home.directory.path + "/.aws/config", with: Array(config.utf8))
+        #expect(try #require(found(await load(home)).expiration) > .now.later(by: 1e9))
+    }
+
     @Test(
         "a credential process that fails says how, and never what it printed",
         arguments: [

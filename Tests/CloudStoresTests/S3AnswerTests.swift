@@ -50,6 +50,9 @@ import Testing
 
     @Test func theStoreSaysHowLongToWait() {
         #expect(failure(503, "SlowDown", ["Retry-After: 7"]).retryAfter == 7)
+        for text in ["100000000000", "1e300", "Fri, 31 Dec 9999 23:59:59 GMT"] {
+            #expect(failure(503, "SlowDown", ["Retry-After: \(text)"]).retryAfter == 86_400)
+        }
         #expect(failure(503, nil, ["Retry-After: 2"]).kind == .throttled)
         #expect(failure(503, "SlowDown", ["Retry-After: soon"]).retryAfter == nil)
         #expect(failure(503, "SlowDown", ["Retry-After: -3"]).retryAfter == nil)

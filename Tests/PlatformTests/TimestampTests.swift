@@ -47,6 +47,25 @@ import Testing
         #expect(time.fraction == 9)
     }
 
+    /// Files, servers and programs name any time there is.
+    @Test func whatLiesOutsideIsTheNearestTime() {
+        let (first, last) = (Timestamp(nanoseconds: .min), Timestamp(nanoseconds: .max))
+        #expect(first.seconds == -9_223_372_037 && first.fraction == 145_224_192)
+        #expect(last.seconds == 9_223_372_036 && last.fraction == 854_775_807)
+        #expect(Timestamp(seconds: first.seconds, nanoseconds: first.fraction) <= Timestamp(seconds: -9_223_372_036))
+        #expect(Timestamp(seconds: last.seconds, nanoseconds: last.fraction) == last)
+        for seconds in [9_223_372_037, 253_402_300_799, Int64.max] {
+            #expect(Timestamp(seconds: seconds, nanoseconds: 5) == last)
+            #expect(Timestamp(seconds: -seconds, nanoseconds: 5) == first)
+        }
+        #expect(Timestamp(seconds: 9_223_372_036, nanoseconds: 999_999_999) == last)
+        #expect(last.seconds(since: first) > 1.8e10 && first.seconds(since: last) < -1.8e10)
+        #expect(last.later(by: 5) == last && first.later(by: -5) == first)
+        #expect(Timestamp(seconds: 10).later(by: -4) == Timestamp(seconds: 6))
+        #expect(Timestamp.utc(year: 9999, month: 12, day: 31, hour: 0, minute: 0, second: 0) == last)
+        #expect(first.iso8601.hasPrefix("1677-09-21T") && last.iso8601.hasPrefix("2262-04-11T"))
+    }
+
     @Test func clocksGoOn() {
         let first = Timestamp.monotonic
         let second = Timestamp.monotonic

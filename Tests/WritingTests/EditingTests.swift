@@ -212,6 +212,15 @@ import Testing
         }
     }
 
+    @Test(arguments: ["@-9223372036", "@9223372037", "9999-12-31", "1500-01-01"]) func anyTimeCanBeSet(time: String) throws {
+        try withSessions { world in
+            try world.save("x.part", [1])
+            #expect(Shell.run("touch", ["-d", time, world.body("x.part")]).status == 0)
+            #expect(try Files.read(world.body("x.part")) == [1])
+            #expect(world.holds(name(0), TestSession.bytes(0)))
+        }
+    }
+
     /// Inode numbers are the files': an upload does not change them, nor does a rename.
     @Test func inodesStay() throws {
         try withSessions { world in

@@ -132,7 +132,7 @@ public final class CredentialsChain: CredentialsProvider {
         guard let end = credentials.expiration else {
             return credentials.sessionToken == nil ? nil : time.advanced(seconds: 300)
         }
-        let half = Timestamp(nanoseconds: time.nanoseconds + (end.nanoseconds - time.nanoseconds) / 2)
+        let half = time.later(by: end.seconds(since: time) / 2)
         return max(half, end.advanced(seconds: -300))
     }
 
@@ -154,6 +154,6 @@ public final class CredentialsChain: CredentialsProvider {
 
 extension Timestamp {
     fileprivate func advanced(seconds: Int64) -> Timestamp {
-        Timestamp(nanoseconds: nanoseconds + seconds * 1_000_000_000)
+        later(by: Double(seconds))
     }
 }

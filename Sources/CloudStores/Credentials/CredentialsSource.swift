@@ -99,6 +99,6 @@ enum CredentialsDocument {
         guard digits.utf8.count == 4, let offset = Int64(digits), offset >= 0 else { return nil }
         let seconds = (offset / 100 * 60 + offset % 100) * 60
         let east = text.utf8[sign] == UInt8(ascii: "+")
-        return Timestamp(nanoseconds: local.nanoseconds - (east ? seconds : -seconds) * 1_000_000_000)
+        return local.later(by: Double(east ? -seconds : seconds))
     }
 }

@@ -59,10 +59,13 @@ struct S3Failure {
     /// What a code says by itself; nil for unknown ones.
     static func kind(code: String) -> StoreError.Kind? { kinds[code] }
 
+    /// A server that asks to be left alone for longer, in seconds, is asked again all the same.
+    private static let longestWait = 86_400.0
+
     private static func retryAfter(_ head: HTTPResponseHead, now: Timestamp) -> Double? {
         guard let text = head["retry-after"] else { return nil }
-        if let seconds = Double(text), seconds >= 0, seconds.isFinite { return seconds }
-        return S3Dates.http(text).map { max(0, $0.seconds(since: now)) }
+        if let seconds = Double(text), seconds >= 0 { return min(seconds, longestWait) }
+        return S3Dates.http(text).map { min(max(0, $0.seconds(since: now)), longestWait) }
     }
 
     private static func message(
