@@ -18,7 +18,7 @@ public final class FuseSession: @unchecked Sendable {
     let listings = Guarded(ListingPolicy())
     let log = Log("fuse")
     let pending = PendingReplies()
-    private let pool = BlockingPool(name: "fuse.waiting")
+    private let pool = BlockingPool(name: "fuse.waiting", threads: 256)
     /// Notices that requests cause, in order.
     private let notices = DispatchQueue(label: "fuse.notices")
     private let lifecycle = Guarded(Lifecycle())

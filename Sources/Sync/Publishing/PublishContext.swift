@@ -23,6 +23,8 @@ struct PublishContext: Sendable {
     let begun: BegunUploads
     let early: EarlyPasses
     let pool: BlockingPool
+    /// For what computes and waits for nobody.
+    let hashing: BlockingPool
     /// For what comes after the row.
     let slots: Slots
     /// When the publisher was made: changes from before may have been begun by an earlier one.

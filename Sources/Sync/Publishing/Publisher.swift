@@ -48,15 +48,15 @@ public final class Publisher: Sendable {
         let begun = BegunUploads(path: stateDirectory + "/begun-uploads.json", age: options.strayAge)
         sweep = UploadSweep(staging: staging, store: store, begun: begun, pool: pool)
         board = PublishBoard(parallel: options.parallel)
-        let early = EarlyPasses(key: options.key, pool: pool)
+        let hashing = BlockingPool(name: "sessionfs.hash", threads: BlockingPool.processors)
+        let early = EarlyPasses(key: options.key, pool: hashing)
         self.connectivity = connectivity
         context = PublishContext(
             store: store, staging: staging, catalog: catalog, cache: cache, operations: operations, options: options,
             stateDirectory: stateDirectory, conditions: conditions,
             gathering: PublishGathering(writer: writer, watch: watch),
             committer: SentCommitter(staging: staging, pool: pool), board: board, begun: begun, early: early,
-            pool: pool,
-            slots: Slots(options.parallel))
+            pool: pool, hashing: hashing, slots: Slots(options.parallel))
         staging.onReady { [board] in board.announceNews() }
         staging.onGrowth { early.note($0, $1) }
         connectivity.observe { [board] state in

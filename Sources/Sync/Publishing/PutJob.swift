@@ -114,7 +114,7 @@ struct PutJob {
         }
         let (context, change, content, name) = (context, change, content, name)
         return Examination(of: file) {
-            let found = await context.onDisk {
+            let found = await context.hashing.result {
                 StagedFacts.examine(
                     content, file: file, name: name, foreign: context.options.foreign,
                     context.early.take(content.path) ?? StagedPass(key: context.options.key))
