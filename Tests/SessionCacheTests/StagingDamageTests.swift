@@ -10,13 +10,16 @@ import Testing
     private let bytes = pattern(5000)
 
     private enum Damage: String, CaseIterable {
-        case noDatabase, pages, empty
+        case noDatabase, pages, empty, nothing, absent
         func apply(to path: String) throws {
+            if self == .absent { return try Files.remove(path) }
             var content = try Files.read(path)
             switch self {
             case .noDatabase: content = Array("this is no database, and long enough for a header".utf8)
             case .pages: for index in 4096..<content.count { content[index] = UInt8(truncatingIfNeeded: index &* 31) }
             case .empty: content = Array(content.prefix(3000))
+            case .nothing: content = []
+            case .absent: break
             }
             try Data(content).write(to: URL(fileURLWithPath: path))
             for suffix in ["-wal", "-shm"] where Files.exists(path + suffix) { try Files.remove(path + suffix) }
@@ -34,7 +37,7 @@ import Testing
         try #require(aside.count == 1)
         let directory = fixture.directory + "/" + aside[0]
         #expect(told.contains(directory))
-        #expect(Files.exists(directory + "/journal.sqlite"))
+        #expect(Files.exists(directory + "/journal.sqlite") == (damage != .absent))
         let kept = try Files.names(in: directory + "/staging")
         #expect(kept.count == 41)
         #expect(try kept.contains { try Files.read(directory + "/staging/" + $0) == bytes })

@@ -56,11 +56,20 @@ extension Staging {
     }
 
     private static func takeUp(_ directory: String) throws(StagingError) -> (Journal, Core) {
+        try refuseLostJournal(directory)
         let journal = try openJournal(directory)
         try journal.check()
         do throws(CatalogError) { return (journal, try load(journal, directory + "/staging")) } catch {
             throw StagingError(error)
         }
+    }
+
+    /// Contents are made after the journal. Where they are and it is not, or has nothing in it, it was lost: one that is
+    /// begun anew would know of none of them.
+    private static func refuseLostJournal(_ directory: String) throws(StagingError) {
+        guard ((try? Files.status(directory + "/journal.sqlite"))?.size ?? 0) == 0 else { return }
+        let contents = (try? Files.names(in: directory + "/staging")) ?? []
+        if !contents.isEmpty { throw StagingError(.corrupt, "the journal is gone") }
     }
 
     private static func openJournal(_ directory: String) throws(StagingError) -> Journal {
