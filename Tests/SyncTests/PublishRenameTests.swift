@@ -54,6 +54,28 @@ import Testing
         #expect(rig.disorder == [])
     }
 
+    /// A program edits a session that somebody replaces meanwhile, and renames it before it closes it: the other's
+    /// version is none that it has seen.
+    @Test func anEditThatIsRenamedWhileSomebodyReplacesTheSession() async throws {
+        let rig = try PublishRig()
+        try await rig.published(1..<3)
+        let id = try #require(try rig.staging.entry(fileName: fileName(1))).id
+        let file = try await withCheckedContinuation { done in
+            rig.staging.openForWriting(id: id, truncating: true) { done.resume(returning: $0) }
+        }.get()
+        rig.somebodySaves(1, "theirs")
+        let info = try await rig.bucket.head(bodyKey(1))
+        _ = try rig.catalog.apply([.object(fileName: fileName(1), ObjectFacts(size: info.size, etag: info.etag))])
+        _ = try rig.staging.rename(fileName(1), to: newName, replacing: false)
+        try file.write(session(1, "mine").span.bytes, at: 0)
+        try file.flush()
+        file.close()
+        _ = await rig.flush()
+        #expect(rig.bucket.peek(newKey) == session(1, "mine"))
+        #expect(rig.bucket.peek(bodyKey(1)) == session(1, "theirs"))
+        #expect(rig.disorder == [])
+    }
+
     /// How editors save: a temporary file takes the session's name.
     @Test func aSaveByRename() async throws {
         let rig = try PublishRig()

@@ -61,29 +61,37 @@ extension Staging {
         _ fileName: String, to newName: String, replacing: Bool
     ) throws(StagingError) -> Renamed {
         try check(newName)
-        let copy = try localCopy(of: fileName, for: newName)
-        do throws(StagingError) {
-            while true {
-                if let done = try tryRename(fileName, newName, replacing: replacing, content: copy) {
+        while true {
+            let copy = try localCopy(of: fileName, for: newName)
+            do throws(StagingError) {
+                if let done = try tryRename(fileName, newName, replacing: replacing, copy) {
                     FaultPoint.reached("staging.rename.journal")
-                    if let copy { removeUnlessNeeded(copy.path, of: done.id) }
+                    if let copy { removeUnlessNeeded(copy.content.path, of: done.id) }
                     let parted = partFromCatalog([done.id])
                     if !parted.isEmpty { onChange(parted) }
                     announceReady()
                     return done
                 }
+                if let copy { try? Files.remove(copy.content.path) }
                 // Its name must not be durable before its bytes: what it replaces would be lost with it.
                 try flush(named: fileName)
+            } catch {
+                if let copy { try? Files.remove(copy.content.path) }
+                throw error
             }
-        } catch {
-            if let copy { try? Files.remove(copy.path) }
-            throw error
         }
     }
 
-    /// - Returns: nil when the file has to be flushed first.
+    /// A session's bytes, for a file of this machine.
+    private struct LocalCopy {
+        var content: StagedContent
+        /// The version that they are of; nil where the catalog does not know it.
+        var source: PendingTable.Remote?
+    }
+
+    /// - Returns: nil when the file has to be flushed first, or is another version than the one that was copied.
     private func tryRename(
-        _ fileName: String, _ newName: String, replacing: Bool, content: StagedContent?
+        _ fileName: String, _ newName: String, replacing: Bool, _ copy: LocalCopy?
     ) throws(StagingError) -> Renamed? {
         try commit(isVital: true) { core throws(TableError) -> Renamed? in
             guard let found = try self.find(fileName, core) else {
@@ -94,16 +102,27 @@ extension Staging {
             if target?.id == found.id { return Renamed(id: found.id, replaced: nil) }
             if found.isUnflushed { return nil }
             let needsContent =
-                !Staging.isPublished(newName) && core.table.rows[found.id]?.change.content == nil && content == nil
+                !Staging.isPublished(newName) && core.table.rows[found.id]?.change.content == nil && copy == nil
+            // What the bucket loses is what is kept here.
+            if let copy, let remote = found.remote, remote != copy.source { return nil }
             if needsContent { throw .refused(StagingError(.crossDevice, "\(fileName) is not cached")) }
             if let target { core.decide(core.table.rows[target.id]?.change, .theirs) }
             core.decideRename(core.table.rows[found.id]?.change, to: newName)
             try core.table.rename(
-                id: found.id, remote: found.remote, to: newName, replacing: target?.remote, content: content,
-                reserve: self.reserveID, at: .now)
+                id: found.id, remote: self.opened(found, core), to: newName, replacing: target?.remote,
+                content: copy?.content, reserve: self.reserveID, at: .now)
             if let target { core.detached.append(target.id) }
             return Renamed(id: found.id, replaced: target?.id)
         }
+    }
+
+    /// The session that a file without a row is. Who has it open for writing goes out from the version that he opened,
+    /// and what he writes must not take the place of one that the catalog has learnt of since.
+    private func opened(_ found: Found, _ core: borrowing Core) -> PendingTable.Remote? {
+        guard let remote = found.remote, let draft = view.withLock({ $0.drafts[found.id]?.draft }),
+            let base = core.base(of: draft), base.fileName.hasSameBytes(as: remote.fileName)
+        else { return found.remote }
+        return base
     }
 
     private func flush(named fileName: String) throws(StagingError) {
@@ -115,7 +134,7 @@ extension Staging {
     }
 
     /// The bytes of a session that will be local from now on, durable; nil where none have to be copied.
-    private func localCopy(of fileName: String, for newName: String) throws(StagingError) -> StagedContent? {
+    private func localCopy(of fileName: String, for newName: String) throws(StagingError) -> LocalCopy? {
         guard !Staging.isPublished(newName) else { return nil }
         let entry: SessionEntry
         do throws(CatalogError) {
@@ -123,9 +142,12 @@ extension Staging {
             entry = found
         } catch { throw StagingError(error) }
         if change(id: entry.id)?.content != nil { return nil }
+        let source: PendingTable.Remote?
         let cached: FileDescriptor?
         do throws(CacheError) { cached = try cache.cachedBody(id: entry.id) } catch {
             // A listing has met its rename half done: the catalog does not know it for a while.
+            // What is shown may be of a draft.
+            source = try catalog.entry(id: found.id).map(PendingTable.Remote.init)
             guard error.kind == .notFound else { throw StagingError(error) }
             cached = nil
         }
@@ -135,7 +157,9 @@ extension Staging {
             try file.copyContents(of: body)
             try file.synchronize()
             try Files.synchronizeDirectory(contents)
-            return StagedContent(path: path, size: try file.size(), modified: entry.modified)
+            return LocalCopy(
+                content: StagedContent(path: path, size: try file.size(), modified: entry.modified),
+                source: source)
         } catch {
             try? Files.remove(path)
             throw StagingError(error)
