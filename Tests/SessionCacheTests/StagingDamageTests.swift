@@ -181,6 +181,79 @@ struct StagingFullDiskTests {
         }
     }
 
+    /// Takes all room there is, with what is kept for removals and with what the journal has to itself.
+    private func fillUp(_ disk: String, _ fixture: StagingFixture) throws {
+        let filler = try fill(disk)
+        while Reserve.release(in: fixture.directory) { try fillMore(filler) }
+        for number in 0..<20_000 {
+            let file = try fixture.staging.create("\(number).part")
+            defer { file.close() }
+            do { try file.flush() } catch {
+                guard isFull(error) else { throw error }
+                return
+            }
+        }
+        Issue.record("the journal still has room")
+    }
+
+    /// What is not written to the journal needs no room, whoever it comes together with.
+    @Test func whatNeedsNoRoomIsTaken() async throws {
+        try await withSmallDisk(mebibytes: 32) { fixture, disk in
+            let staging = fixture.staging
+            let change = try fixture.begin(try fixture.save("sending.fastshot", [1]))
+            let accepted = try staging.create("accepted.fastshot")
+            try accepted.write([UInt8]([1]).span.bytes, at: 0)
+            try accepted.flush()
+            let refused = try staging.create("refused.fastshot")
+            try fillUp(disk, fixture)
+            let isRefused = Guarded(false)
+            let threads = staging.journal.withLock { _ in
+                func wait(_ count: Int) {
+                    for _ in 0..<3000 where staging.core.withLock({ $0.queue.count }) < count { usleep(1000) }
+                }
+                let flushing = WorkerThread(name: "flush") {
+                    do { try refused.flush() } catch { isRefused.withLock { $0 = true } }
+                }
+                wait(1)
+                let closing = WorkerThread(name: "close") { accepted.close() }
+                wait(2)
+                let ending = WorkerThread(name: "postpone") { staging.postponed(change, reason: "later") }
+                wait(3)
+                return [flushing, closing, ending]
+            }
+            threads.forEach { $0.join() }
+            #expect(isRefused.withLock { $0 })
+            #expect(staging.change(id: accepted.id)?.state == .ready)
+            #expect(Set(staging.sendable(limit: 9).map(\.id)) == [change.id, accepted.id])
+            refused.close()
+        }
+    }
+
+    /// A new file in place of a removed one could neither be taken nor be forgotten.
+    @Test func aFileThatWasRefusedIsNotWaitedFor() async throws {
+        try await withSmallDisk(mebibytes: 32) { fixture, disk in
+            try await fixture.base.add("x.fastshot", [1])
+            _ = try fixture.staging.remove("x.fastshot")
+            let file = try fixture.staging.create("x.fastshot")
+            try fillUp(disk, fixture)
+            #expect { try file.flush() } throws: { isFull($0) }
+            file.close()
+            let staging = fixture.staging
+            let outcome = Guarded<StagingError?>(nil)
+            let renaming = WorkerThread(name: "rename") {
+                do throws(StagingError) {
+                    _ = try staging.rename("x.fastshot", to: "y.fastshot", replacing: false)
+                } catch { outcome.withLock { $0 = error } }
+            }
+            for _ in 0..<2000 where outcome.value == nil { usleep(1000) }
+            let kind = outcome.value?.kind
+            #expect(kind == .diskFull || kind == .notFound)
+            // Ends it where it would go on for ever.
+            if kind == nil { staging.close() }
+            renaming.join()
+        }
+    }
+
     private func fillMore(_ path: String) throws {
         let file = try FileDescriptor.open(path, [.readWrite])
         var size = try file.size()

@@ -9,6 +9,8 @@ extension Staging {
         struct State {
             var isDone = false
             var error: StagingError?
+            /// It needs no room itself: it was only made upon what found none, and can be made again.
+            var isRepeatable = false
         }
         let state = Mutex(State())
     }
@@ -39,12 +41,15 @@ extension Staging {
     func commit<Value: Sendable>(
         isVital: Bool = false, hook: (@Sendable () -> Void)? = nil, _ body: (inout Core) throws(TableError) -> Value
     ) throws(StagingError) -> Value {
-        let (value, ticket) = try prepare(isVital, hook, body)
-        journal.withLock { journal in
-            if !ticket.state.withLock({ $0.isDone }) { writeAll(&journal) }
+        while true {
+            let (value, ticket) = try prepare(isVital, hook, body)
+            journal.withLock { journal in
+                if !ticket.state.withLock({ $0.isDone }) { writeAll(&journal) }
+            }
+            let end = ticket.state.withLock { $0 }
+            guard let error = end.error else { return value }
+            if !end.isRepeatable { throw error }
         }
-        if let error = ticket.state.withLock({ $0.error }) { throw error }
-        return value
     }
 
     /// Waits until all that was decided up to now is durable, or refused, and shown: a name that is taken is found then.
@@ -103,7 +108,9 @@ extension Staging {
                     for operation in (operations + later).reversed() { core.table.revert(operation.steps) }
                     return later
                 }
-                for operation in operations + later { operation.ticket.end(error) }
+                for operation in operations + later {
+                    operation.ticket.end(error, isRepeatable: !operation.steps.contains(where: \.isRecorded))
+                }
                 return
             }
             FaultPoint.reached("staging.journal.after")
@@ -234,6 +241,14 @@ extension PendingTable.Row {
 }
 
 extension PendingTable.Step {
+    /// Whether the journal has to know of it.
+    fileprivate var isRecorded: Bool {
+        switch self {
+        case .run, .unrecorded: false
+        case .row, .batch, .conflict, .abandoned: true
+        }
+    }
+
     fileprivate func mentions(_ path: String) -> Bool {
         switch self {
         case .row(_, let row), .unrecorded(_, let row):
@@ -245,7 +260,9 @@ extension PendingTable.Step {
 }
 
 extension Staging.Ticket {
-    fileprivate func end(_ error: StagingError?) { state.withLock { $0 = State(isDone: true, error: error) } }
+    fileprivate func end(_ error: StagingError?, isRepeatable: Bool = false) {
+        state.withLock { $0 = State(isDone: true, error: error, isRepeatable: isRepeatable) }
+    }
 }
 
 extension Staging.Core {

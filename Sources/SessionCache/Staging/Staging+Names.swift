@@ -126,28 +126,33 @@ extension Staging {
     }
 
     private func flush(named fileName: String) throws(StagingError) {
-        let draft = view.withLock { view in
-            view.table.holder(of: fileName).flatMap { view.drafts[$0.change.id]?.draft }
+        let (id, draft) = view.withLock { view -> (Int64?, Draft?) in
+            let id = view.table.holder(of: fileName)?.change.id
+            return (id, id.flatMap { view.drafts[$0]?.draft })
         }
-        guard let draft else { return }
-        try flush(draft)
+        if let draft { return try flush(draft) }
+        // Its last writer was refused, and on a full disk it could not be forgotten.
+        guard let id else { return }
+        try commit(isVital: true) { core throws(TableError) in
+            try core.table.abandon(id: id, reserve: self.reserveID, at: .now)
+        }
     }
 
     /// The bytes of a session that will be local from now on, durable; nil where none have to be copied.
     private func localCopy(of fileName: String, for newName: String) throws(StagingError) -> LocalCopy? {
         guard !Staging.isPublished(newName) else { return nil }
         let entry: SessionEntry
+        let source: PendingTable.Remote?
         do throws(CatalogError) {
             guard let found = try self.entry(fileName: fileName) else { return nil }
             entry = found
+            // What is shown may be of a draft.
+            source = try catalog.entry(id: found.id).map(PendingTable.Remote.init)
         } catch { throw StagingError(error) }
         if change(id: entry.id)?.content != nil { return nil }
-        let source: PendingTable.Remote?
         let cached: FileDescriptor?
         do throws(CacheError) { cached = try cache.cachedBody(id: entry.id) } catch {
             // A listing has met its rename half done: the catalog does not know it for a while.
-            // What is shown may be of a draft.
-            source = try catalog.entry(id: found.id).map(PendingTable.Remote.init)
             guard error.kind == .notFound else { throw StagingError(error) }
             cached = nil
         }
