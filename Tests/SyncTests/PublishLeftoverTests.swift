@@ -1,11 +1,11 @@
 import Catalog
 import ObjectStore
 import Platform
-import SessionCache
 import SessionFormat
 import TestSupport
 import Testing
 
+@testable import SessionCache
 @testable import Sync
 
 /// The line goes in the middle of a job, something else is wanted by then, and somebody else has changed the session:
@@ -68,6 +68,29 @@ import Testing
         #expect(rig.bucket.peek(bodyKey(1)) == session(1, "theirs"))
         #expect(rig.index(1)?.metadata.desc == "theirs")
         #expect(rig.disorder == [])
+    }
+
+    /// The process dies there, and the clock is set back before the next one goes on.
+    @Test func anIndexOfAProcessWhoseClockWasAhead() async throws {
+        let (directory, bucket) = (try TemporaryDirectory(), MemoryStore())
+        let first = try PublishRig(bucket: bucket, directory: directory)
+        try await first.published(1..<3)
+        let id = try await first.save(fileName(1), session(1, "second"))
+        await send(first, until: .put, indexKey(1))
+        try first.staging.commit { core throws(TableError) in
+            guard var row = core.table.rows[id] else { return }
+            row.change.changed = .now.later(by: 86_400)
+            core.table.put(row)
+        }
+        first.staging.close()
+        let index = try #require(bucket.peek(indexKey(1)))
+        let next = try PublishRig(bucket: bucket, directory: directory)
+        next.somebodySaves(1, "theirs")
+        bucket.set(indexKey(1), index)
+        _ = await next.flush()
+        #expect(try next.staging.conflicts(includingDecided: false).map(\.kind) == [.edited])
+        #expect(next.index(1)?.metadata.desc == "theirs")
+        #expect(next.disorder == [])
     }
 
     /// A new session is removed before it was sent as a whole, and somebody has put another one there.

@@ -107,6 +107,7 @@ extension Staging {
                 row.change.state = core.table.restingState(row.change)
             }
             core.table.put(row)
+            core.inherited[row.change.id] = row.change.generation
         }
         for record in try journal.conflicts() {
             core.table.put(record)

@@ -18,6 +18,11 @@ extension Staging {
         (try? commit(isVital: true) { core throws(TableError) in core.table.begin(id) }) ?? nil
     }
 
+    /// Whether an earlier process has left a change, which it may have begun to send.
+    public func isInherited(_ change: PendingChange) -> Bool {
+        core.withLock { core in core.inherited[change.id].map { change.generation <= $0 } ?? false }
+    }
+
     /// The rename of a session whose contents stay, that may have been begun.
     func pendingRename(of id: Int64) -> PendingRename? {
         core.withLock { core in

@@ -26,6 +26,8 @@ public final class Staging: Sendable {
         var nextFile: Int64 = 1
         /// Files that the journal knows and whose contents are gone.
         var lost: [String] = []
+        /// The generations of what an earlier process has left, by id.
+        var inherited: [Int64: Int64] = [:]
         /// What the step that is being made wants of the drafts.
         var detached: [Int64] = []
         var rebased: [PendingTable.Remote] = []

@@ -27,8 +27,6 @@ struct PublishContext: Sendable {
     let hashing: BlockingPool
     /// For what comes after the row.
     let slots: Slots
-    /// When the publisher was made: changes from before may have been begun by an earlier one.
-    let started = Timestamp.now
 
     static let log = Log("publish")
 
@@ -137,7 +135,7 @@ struct PublishContext: Sendable {
 
     /// Whether an earlier try of a change, or of what was wanted before it, may have written or removed something.
     func mayHaveBegun(_ change: PendingChange) -> Bool {
-        board.hasTouched(change.id) || change.changed < started || !change.attempted.isEmpty
+        board.hasTouched(change.id) || staging.isInherited(change) || !change.attempted.isEmpty
             || change.replaces?.mayBeGone ?? false
     }
 
