@@ -38,6 +38,21 @@ import Testing
         }
     }
 
+    /// A directory store has a file for the index, too, whose name is a byte longer.
+    @Test func theIndexOfALongNameHasANameToo() async throws {
+        let fixture = try StagingFixture()
+        let name = String(repeating: "a", count: 245) + ".fastshot"
+        try await fixture.base.add(name, bytes)
+        try await fixture.overwrite(name, mine)
+        let change = try fixture.begin()
+        fixture.base.store.set("sessions/" + name, theirs, etag: "theirs")
+        let record = try fixture.staging.conflicted(
+            change, .edited, found: fixture.info(name), decision: nil, decider: "test")
+        let local = try require_(record.localName)
+        #expect(local.hasSuffix(" (conflict \(record.id)).fastshot"))
+        #expect(local.utf8.count - ".fastshot".utf8.count + ".meta.json".utf8.count <= 255)
+    }
+
     @Test func mineReplacesTheirs() async throws {
         let fixture = try StagingFixture()
         let (_, record) = try await editConflict(fixture)

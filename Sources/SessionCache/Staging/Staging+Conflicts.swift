@@ -224,6 +224,9 @@ extension Staging.Core {
         return record
     }
 
+    /// The longest name, in bytes, beside which that of an index, which is a byte longer, can be a file's, too.
+    private static let longestName = 254
+
     /// `<stem> (conflict N).fastshot`, which no file has.
     private func localName(
         _ record: ConflictRecord, _ staging: Staging
@@ -233,7 +236,7 @@ extension Staging.Core {
         while true {
             let suffix =
                 " (conflict \(record.id))" + (number > 1 ? "-\(number)" : "") + SessionName.fileSuffix
-            let name = stem.cut(toBytes: 255 - suffix.utf8.count) + suffix
+            let name = stem.cut(toBytes: Self.longestName - suffix.utf8.count) + suffix
             if try staging.find(name, self) == nil { return name }
             number += 1
         }
