@@ -41,6 +41,53 @@ import Testing
         #expect(fixture.staging.counts == Staging.Counts())
     }
 
+    /// Whoever lists names takes a copy along. The next change must not have to copy all that the rows hold.
+    @Test func changesBesideListings() {
+        var (rows, plain) = (RowMap(), [Int64: PendingTable.Row]())
+        for number in 1...Int64(20_000) {
+            let name = "20260101000000_session with a name of its own \(number).fastshot"
+            let version = ObjectVersion(etag: "a tag that is long enough to be kept apart \(number)", size: 1)
+            let row = PendingTable.Row(
+                change: PendingChange(
+                    id: number, sequence: number, name: name, remoteName: "old " + name, remote: version))
+            (rows[number], plain[number]) = (row, row)
+        }
+        /// The shortest of some times, for others may be at work as well.
+        func time(_ change: (Int64) -> Void) -> Double {
+            (1...Int64(20)).map { number in
+                let began = Timestamp.monotonic
+                change(number)
+                return Timestamp.monotonic.seconds(since: began)
+            }.min() ?? 0
+        }
+        let ours = time { number in
+            let listed = rows
+            rows[number] = nil
+            #expect(listed[number] != nil && rows[number] == nil)
+        }
+        let others = time { number in
+            let listed = plain
+            plain[number] = nil
+            #expect(listed[number] != nil && plain[number] == nil)
+        }
+        #expect(ours < others / 2, "\(ours) s for each change, \(others) s without")
+    }
+
+    /// Names are listed in the order of ids, whatever comes and goes in between.
+    @Test func namesComeAndGo() throws {
+        let fixture = try StagingFixture()
+        for number in 0..<9 { try fixture.save("\(number).fastshot", [1]) }
+        #expect(try fixture.listing().map(\.name) == (0..<9).map { "\($0).fastshot" })
+        for number in [4, 0, 8] { _ = try fixture.staging.remove("\(number).fastshot") }
+        _ = try fixture.staging.rename("5.fastshot", to: "z.fastshot", replacing: false)
+        try fixture.save("a.fastshot", [1])
+        #expect(try fixture.listing().map(\.name) == ["1", "2", "3", "z", "6", "7", "a"].map { $0 + ".fastshot" })
+        try fixture.sendAll()
+        #expect(try fixture.names() == ["1", "2", "3", "6", "7", "a", "z"].map { $0 + ".fastshot" })
+        try fixture.save("b.fastshot", [1])
+        #expect(try fixture.names() == ["1", "2", "3", "6", "7", "a", "b", "z"].map { $0 + ".fastshot" })
+    }
+
     /// What is being sent keeps others from its names, the wanted one and the one in the bucket.
     @Test func namesOfWhatIsBeingSent() throws {
         var table = PendingTable()

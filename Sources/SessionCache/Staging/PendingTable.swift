@@ -42,7 +42,7 @@ struct PendingTable {
         var shadows: [Int64] = []
     }
 
-    private(set) var rows: [Int64: Row] = [:]
+    private(set) var rows = RowMap()
     /// The changes that are being sent, as they were when they began.
     private(set) var runs: [Int64: PendingChange] = [:]
     /// Those that have a name, wanted or in the bucket: one, as a rule.

@@ -140,11 +140,13 @@ extension Staging {
     /// The view follows the journal.
     private func show(_ rows: Shown, _ operations: [Operation]) {
         view.withLock { view in
-            for (id, row) in rows.rows { view.table.show(id, row) }
+            for (id, row) in rows.rows {
+                view.table.show(id, row)
+                view.note(id, isNamed: row?.change.name != nil)
+            }
             for record in rows.conflicts { view.table.put(record) }
             view.table.setBatch(rows.batch)
             _ = view.table.takeSteps()
-            if !rows.rows.isEmpty { view.named = nil }
             for operation in operations {
                 view.rebases = max(view.rebases, operation.rebases)
                 for remote in operation.rebased {

@@ -189,14 +189,28 @@ extension Staging.View {
 
     /// The ids of rows with a name, in order, behind one.
     fileprivate mutating func namedIDs(after id: Int64) -> ArraySlice<Int64> {
-        let all = named ?? table.rows.values.filter { $0.change.name != nil }.map(\.change.id).sorted()
+        let all = named ?? table.rows.named.sorted()
         named = all
+        return all[Self.place(behind: id, in: all)...]
+    }
+
+    /// Follows a row that is shown.
+    mutating func note(_ id: Int64, isNamed: Bool) {
+        guard let all = named else { return }
+        let next = Self.place(behind: id, in: all)
+        let isListed = next > 0 && all[next - 1] == id
+        if isNamed, !isListed { named?.insert(id, at: next) }
+        if !isNamed, isListed { named?.remove(at: next - 1) }
+    }
+
+    /// Where the first id is that is greater.
+    private static func place(behind id: Int64, in all: [Int64]) -> Int {
         var low = 0
         var high = all.count
         while low < high {
             let middle = (low + high) / 2
             if all[middle] > id { high = middle } else { low = middle + 1 }
         }
-        return all[low...]
+        return low
     }
 }

@@ -46,7 +46,7 @@ public final class Staging: Sendable {
         var rebases: Int64 = 0
         /// Who waits for contents that are being fetched for editing.
         var preparing: [Int64: [Opening]] = [:]
-        /// The ids of rows with a name, in order; nil when they have to be gathered again.
+        /// The ids of rows with a name, in order; nil before somebody asked for them.
         var named: [Int64]?
     }
 
