@@ -90,4 +90,34 @@ import Testing
         #expect(staging.changes().isEmpty)
         #expect(try Files.names(in: fixture.directory + "/staging").isEmpty)
     }
+
+    /// A program goes on with a file that was removed, and the removal is refused: what is written to the session that
+    /// is back has nothing to do with that.
+    @Test func aFileWithoutANameIsNotTheOneThatIsBack() async throws {
+        let fixture = try StagingFixture()
+        let id = try await fixture.base.add("x.fastshot", first)
+        let source = try await fixture.base.cache.wholeBody(id: id)
+        _ = try fixture.staging.remove("x.fastshot")
+        let nameless = try fixture.staging.openNameless(id: id, copying: source)
+        let again = try fixture.staging.openNameless(id: id, copying: source)
+        try nameless.write([UInt8]([7]).span.bytes, at: 0)
+        #expect(try again.descriptor.read(at: 0, count: 1) == [7])
+        let reader = try require_(fixture.staging.openContents(id: id))
+        #expect(try reader.descriptor.read(at: 0, count: 1) == [7])
+        let change = try fixture.begin(id)
+        try fixture.staging.undone(change, reason: "refused")
+        #expect(try fixture.listing().map(\.size) == [5000])
+        #expect(try fixture.staging.openContents(id: id) == nil)
+        let file = try await fixture.edit(id, truncating: true)
+        try file.write([UInt8]([1, 2]).span.bytes, at: 0)
+        try file.flush()
+        file.close()
+        #expect(fixture.staging.change(id: id)?.content?.size == 2)
+        #expect(try fixture.reads("x.fastshot", [1, 2]))
+        try nameless.write([UInt8]([8]).span.bytes, at: 0)
+        nameless.close()
+        again.close()
+        #expect(try fixture.reads("x.fastshot", [1, 2]))
+        #expect(try Files.names(in: fixture.directory + "/staging").count == 1)
+    }
 }

@@ -10,10 +10,13 @@ extension Staging {
     public func openContents(id: Int64) throws(StagingError) -> StagedFile? {
         if pending.load(ordering: .acquiring) == 0 { return nil }
         while true {
-            let (draft, content) = view.withLock { view in
-                (view.drafts[id]?.draft, view.table.rows[id]?.change.content)
+            let (draft, nameless, content) = view.withLock { view in
+                (view.namedDraft(id), view.drafts[id]?.draft, view.table.rows[id]?.change.content)
             }
-            if let draft { return StagedFile(id: id, source: .draft(draft), isWritable: false, staging: self) }
+            let isBack = nameless != nil && draft == nil && ((try? entry(id: id)) ?? nil) != nil
+            if let draft = draft ?? (isBack ? nil : nameless) {
+                return StagedFile(id: id, source: .draft(draft), isWritable: false, staging: self)
+            }
             guard let content else { return nil }
             guard let file = try open(content, of: id) else { continue }
             return StagedFile(id: id, source: .whole(file, size: content.size), isWritable: false, staging: self)

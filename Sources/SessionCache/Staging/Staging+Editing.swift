@@ -12,9 +12,9 @@ extension Staging {
     ) {
         let opening = Opening(truncating: truncating, reply: reply)
         let (draft, isFirst) = view.withLock { view -> (Draft?, Bool) in
-            if let open = view.drafts[id] {
+            if let draft = view.namedDraft(id) {
                 view.drafts[id]?.writers += 1
-                return (open.draft, false)
+                return (draft, false)
             }
             view.preparing[id, default: []].append(opening)
             return (nil, view.preparing[id]?.count == 1)

@@ -119,7 +119,7 @@ extension Staging {
     /// The session that a file without a row is. Who has it open for writing goes out from the version that he opened,
     /// and what he writes must not take the place of one that the catalog has learnt of since.
     private func opened(_ found: Found, _ core: borrowing Core) -> PendingTable.Remote? {
-        guard let remote = found.remote, let draft = view.withLock({ $0.drafts[found.id]?.draft }),
+        guard let remote = found.remote, let draft = view.withLock({ $0.namedDraft(found.id) }),
             let base = core.base(of: draft), base.fileName.hasSameBytes(as: remote.fileName)
         else { return found.remote }
         return base

@@ -86,7 +86,8 @@ extension Staging {
     public func scan(after id: Int64, _ body: (borrowing CatalogRow) -> Bool) throws(CatalogError) {
         if pending.load(ordering: .acquiring) == 0 { return try catalog.scan(after: id, body) }
         let (table, ids, drafts) = view.withLock { view in
-            (view.table, view.namedIDs(after: id), view.drafts.mapValues(\.draft))
+            let drafts = Dictionary(uniqueKeysWithValues: view.drafts.keys.map { ($0, view.namedDraft($0)) })
+            return (view.table, view.namedIDs(after: id), drafts.compactMapValues { $0 })
         }
         var next = ids.startIndex
         var isStopped = false
@@ -174,16 +175,22 @@ extension Staging {
 }
 
 extension Staging.View {
+    /// The draft of a file that has a name. One of contents without a name goes by the id of a file that was removed, and
+    /// that may be back: its removal was refused, or given up.
+    func namedDraft(_ id: Int64) -> Draft? {
+        drafts[id].flatMap { open in open.draft.state.withLock { $0.isDetached } ? nil : open.draft }
+    }
+
     fileprivate func seen(_ change: PendingChange) -> Staging.Seen {
         guard change.name != nil else { return .hidden }
-        let draft = drafts[change.id]?.draft.state.withLock { ($0.size, $0.modified) }
+        let draft = namedDraft(change.id)?.state.withLock { ($0.size, $0.modified) }
         return .row(
             change, size: draft?.0 ?? change.content?.size, modified: draft?.1 ?? change.content?.modified)
     }
 
     fileprivate func seen(_ id: Int64, _ fileName: String) -> Staging.Seen {
         if table.hides(id: id, fileName: fileName) { return .hidden }
-        guard let draft = drafts[id]?.draft else { return .nothing }
+        guard let draft = namedDraft(id) else { return .nothing }
         return draft.state.withLock { .draft(size: $0.size, modified: $0.modified) }
     }
 
