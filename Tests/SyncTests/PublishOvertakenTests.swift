@@ -94,7 +94,28 @@ import Testing
         let watch = WatchedRows(path: directory.path("rows.json"))
         let rows = (0..<WatchedRows.most * 2).map { OverallRow(fileName: fileName($0)) }
         watch.record(rows.map { .set($0) }, now: .now)
-        let document = try JSONValue.parse(try directory.read("rows.json"))
-        #expect(document["rows"]?.array?.count == WatchedRows.most)
+        func lines() throws -> Int { try directory.read("rows.json").count { $0 == UInt8(ascii: "\n") } }
+        #expect(try lines() == WatchedRows.most)
+        // Lines are added, and the file is written anew when most of them are of no use.
+        let first = OverallRow(fileName: fileName(0))
+        for round in 1...WatchedRows.most + 2000 {
+            watch.record([.set(first)], now: .now)
+            #expect(try round % 1000 != 0 || lines() <= 2 * (WatchedRows.most + 1) + 1000)
+        }
+        #expect(try lines() < WatchedRows.most + 2000)
+    }
+
+    /// What a process that died was writing does not run into what the next one writes.
+    @Test func aTornLineIsLeftOut() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.path("rows.json")
+        func row(_ number: Int) -> RowChange { .set(OverallRow(fileName: fileName(number))) }
+        WatchedRows(path: path).record([row(1)], tags: [Array(fileName(1).utf8): "a"], now: .now)
+        try directory.write("rows.json", try directory.read("rows.json") + Array(#"{"written":17"#.utf8))
+        let next = WatchedRows(path: path)
+        #expect(next.has(fileName(1), etag: "a"))
+        next.record([row(2)], tags: [Array(fileName(2).utf8): "b"], now: .now)
+        let last = WatchedRows(path: path)
+        #expect(last.has(fileName(1), etag: "a") && last.has(fileName(2), etag: "b"))
     }
 }

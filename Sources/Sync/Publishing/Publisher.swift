@@ -43,7 +43,7 @@ public final class Publisher: Sendable {
         writer = RowWriter(
             store: store, scratch: stateDirectory, support: { await conditions.support() },
             lastUpdated: { Timestamp.now.localText }, known: { try known.each($0) }, pause: options.pause)
-        watch = WatchedRows(path: stateDirectory + "/watched-rows.json")
+        watch = WatchedRows(path: stateDirectory + "/watched-rows")
         adoption = RowAdoption(catalog: catalog, known: known, watch: watch, patience: options.rowPatience)
         let begun = BegunUploads(path: stateDirectory + "/begun-uploads.json", age: options.strayAge)
         sweep = UploadSweep(staging: staging, store: store, begun: begun, pool: pool)

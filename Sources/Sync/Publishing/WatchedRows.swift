@@ -1,4 +1,3 @@
-internal import JSON
 internal import ObjectStore
 internal import Platform
 internal import SessionFormat
@@ -16,16 +15,33 @@ final class WatchedRows: Sendable {
     private struct State {
         /// By the names' bytes: texts that only look alike are different names.
         var items: [[UInt8]: Item] = [:]
-        /// When rows were removed, by the names' bytes.
-        var removed: [[UInt8]: Timestamp] = [:]
+        /// Rows that were removed, by the names' bytes.
+        var removed: [[UInt8]: (fileName: String, time: Timestamp)] = [:]
         /// Whether the overall file has changed since the last look.
         var isDue = false
         /// Whether the catalog has learnt of other versions since.
         var areObjectsDue = false
         var restsUntil = Timestamp.monotonic
+        /// When old ones were last dropped.
+        var cleared = Timestamp.now
         /// When this machine last wrote the overall file.
         var lastWritten: Timestamp?
-        var hasAny: Bool { !items.isEmpty || !removed.isEmpty }
+        var hasAny: Bool { count > 0 }
+        var count: Int { items.count + removed.count }
+        var lines: [WatchedRowsFile.Line] {
+            items.values.map { .written($0) } + removed.values.map { .removed(fileName: $0.fileName, $0.time) }
+        }
+
+        mutating func take(_ line: WatchedRowsFile.Line) {
+            switch line {
+            case .written(let item):
+                let name = Array(item.row.fileName.utf8)
+                (items[name], removed[name]) = (item, nil)
+            case .removed(let fileName, let time):
+                let name = Array(fileName.utf8)
+                (items[name], removed[name]) = (nil, (fileName, time))
+            }
+        }
     }
 
     /// Seconds for which a row is watched.
@@ -34,38 +50,30 @@ final class WatchedRows: Sendable {
     static let most = 10_000
     /// Seconds that a removal takes at most from the row to the body, unless it is put off.
     private static let longestRemoval = 60.0
+    /// Seconds after which old rows are dropped, where there is no other reason to go through all.
+    private static let clearing = 60.0
     /// Seconds to the next look after one that failed.
     private static let pause = 5.0
 
-    private let path: String
+    private let file: WatchedRowsFile
     private let state: Guarded<State>
 
     /// - Parameter path: a small file that the rows are kept in, so that a restart goes on.
     init(path: String) {
-        self.path = path
+        file = WatchedRowsFile(path: path)
         var held = State()
-        if let bytes = try? Files.read(path), let document = try? JSONValue.parse(bytes) {
-            for entry in document["rows"]?.array ?? [] {
-                guard let time = entry["written"]?.integer, let row = entry["row"].flatMap({ OverallRow(json: $0) })
-                else { continue }
-                held.items[Array(row.fileName.utf8)] = Item(
-                    row: row, etag: entry["etag"]?.string, written: Timestamp(nanoseconds: time))
-            }
-            for entry in document["removed"]?.array ?? [] {
-                guard let time = entry["written"]?.integer, let name = entry["name"]?.string else { continue }
-                held.removed[Array(name.utf8)] = Timestamp(nanoseconds: time)
-            }
-            // Somebody may have overwritten it while nobody looked.
-            held.isDue = held.hasAny
-            held.lastWritten = (held.items.values.map(\.written) + held.removed.values).max()
-        }
+        for line in file.read() { held.take(line) }
+        Self.dropOld(&held, .now)
+        // Somebody may have overwritten it while nobody looked.
+        held.isDue = held.hasAny
+        held.lastWritten = (held.items.values.map(\.written) + held.removed.values.map(\.time)).max()
         state = Guarded(held)
     }
 
     /// Whether this machine has written the overall file within ``validity``.
     var hasWrittenLately: Bool {
         let now = Timestamp.now
-        return state.withLock { $0.lastWritten.map { now.seconds(since: $0) < Self.validity } ?? false }
+        return state.withLock { $0.lastWritten.map { abs(now.seconds(since: $0)) < Self.validity } ?? false }
     }
 
     /// Rows of others' sessions are missing, and are to be written.
@@ -78,17 +86,21 @@ final class WatchedRows: Sendable {
     /// Rows were written.
     /// - Parameter tags: of the objects that the rows tell of, by file name.
     func record(_ changes: [RowChange], tags: [[UInt8]: String] = [:], now: Timestamp) {
-        let kept = state.withLock { state in
+        let lines = changes.compactMap(\.row).map { row in
+            WatchedRowsFile.Line.written(Item(row: row, etag: tags[Array(row.fileName.utf8)], written: now))
+        }
+        let held = state.withLock { state in
             if !changes.isEmpty { state.lastWritten = now }
-            for row in changes.compactMap(\.row) {
-                let name = Array(row.fileName.utf8)
-                state.items[name] = Item(row: row, etag: tags[name], written: now)
-                state.removed[name] = nil
+            for line in lines { state.take(line) }
+            // Not with every row that comes: going through all takes its time.
+            if max(state.items.count, state.removed.count) > Self.most + Self.most / 4
+                || abs(now.seconds(since: state.cleared)) > Self.clearing
+            {
+                Self.dropOld(&state, now)
             }
-            Self.dropOld(&state, now)
             return state
         }
-        save(kept)
+        file.add(lines, ofUse: held.count) { held.lines }
     }
 
     /// Whether the row of a version was written here lately.
@@ -99,12 +111,12 @@ final class WatchedRows: Sendable {
 
     /// Rows are to go.
     func forget(_ changes: [RowChange], now: Timestamp = .now) {
-        state.withLock { state in
-            for name in changes.compactMap(\.removedName).map({ Array($0.utf8) }) {
-                state.items[name] = nil
-                state.removed[name] = now
-            }
+        let lines = changes.compactMap(\.removedName).map { WatchedRowsFile.Line.removed(fileName: $0, now) }
+        let held = state.withLock { state in
+            for line in lines { state.take(line) }
+            return state
         }
+        file.add(lines, ofUse: held.count) { held.lines }
     }
 
     /// The overall file is another than before.
@@ -192,7 +204,7 @@ final class WatchedRows: Sendable {
         state.withLock { state in
             for name in rows.map({ Array($0.fileName.utf8) }) {
                 guard let removed = state.removed[name] else { continue }
-                if now.seconds(since: removed) > Self.longestRemoval {
+                if abs(now.seconds(since: removed.time)) > Self.longestRemoval {
                     state.removed[name] = nil
                 } else {
                     state.isDue = true
@@ -225,32 +237,17 @@ final class WatchedRows: Sendable {
     }
 
     private static func dropOld(_ state: inout State, _ now: Timestamp) {
-        state.items = state.items.filter { now.seconds(since: $0.value.written) < validity }
-        state.removed = state.removed.filter { now.seconds(since: $0.value) < validity }
-        if state.removed.count > most + most / 4 {
-            let kept = state.removed.sorted { $0.value > $1.value }.prefix(most)
+        state.cleared = now
+        // The clock may have been set back: what comes from the future is as old.
+        state.items = state.items.filter { abs(now.seconds(since: $0.value.written)) < validity }
+        state.removed = state.removed.filter { abs(now.seconds(since: $0.value.time)) < validity }
+        if state.items.count > most {
+            let kept = state.items.sorted { $0.value.written > $1.value.written }.prefix(most)
+            state.items = Dictionary(uniqueKeysWithValues: kept.map { ($0.key, $0.value) })
+        }
+        if state.removed.count > most {
+            let kept = state.removed.sorted { $0.value.time > $1.value.time }.prefix(most)
             state.removed = Dictionary(uniqueKeysWithValues: kept.map { ($0.key, $0.value) })
-        }
-        // Not with every row that comes: sorting takes its time.
-        guard state.items.count > most + most / 4 else { return }
-        let kept = state.items.sorted { $0.value.written > $1.value.written }.prefix(most)
-        state.items = Dictionary(uniqueKeysWithValues: kept.map { ($0.key, $0.value) })
-    }
-
-    private func save(_ state: State) {
-        let rows = state.items.values.map { item -> JSONValue in
-            .object([
-                ("written", .integer(item.written.nanoseconds)), ("etag", JSONValue(item.etag)), ("row", item.row.json),
-            ])
-        }
-        let removed = state.removed.map { name, time -> JSONValue in
-            .object([
-                ("written", .integer(time.nanoseconds)), ("name", .string(String(decoding: name, as: UTF8.self))),
-            ])
-        }
-        let bytes = JSONValue.object([("rows", .array(rows)), ("removed", .array(removed))]).serialized()
-        do throws(SystemError) { try Files.replace(path, with: bytes, durably: false) } catch {
-            PublishContext.log.warning("watched rows are not kept", ["cause": error.description])
         }
     }
 }
