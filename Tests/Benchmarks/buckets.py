@@ -125,6 +125,20 @@ class S3:
 
     def request(self, method, path, body=b"", query=""):
         """Makes a request and gives what it answers. The query is sorted and quoted already."""
+        status, text = self.ask(method, path, body, query)
+        if status != 200:
+            raise OSError(f"{method} {path}: {status} {text[:200]!r}")
+        return text
+
+    def exists(self, path):
+        """Whether there is an object."""
+        status, _ = self.ask("HEAD", path)
+        if status not in (200, 404):
+            raise OSError(f"HEAD {path}: {status}")
+        return status == 200
+
+    def ask(self, method, path, body=b"", query=""):
+        """The status and the body of the answer, whatever it is."""
         path = urllib.parse.quote(path)
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         headers = {"host": self.host, "x-amz-content-sha256": "UNSIGNED-PAYLOAD", "x-amz-date": stamp}
@@ -135,10 +149,7 @@ class S3:
             self.local.connection = http.client.HTTPConnection(self.host, timeout=120)
         self.local.connection.request(method, path + ("?" + query if query else ""), body, headers)
         answer = self.local.connection.getresponse()
-        text = answer.read()
-        if answer.status != 200:
-            raise OSError(f"{method} {path}: {answer.status} {text[:200]!r}")
-        return text
+        return answer.status, answer.read()
 
     def keys(self, bucket, prefix):
         """The keys below a prefix."""
