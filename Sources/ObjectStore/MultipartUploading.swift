@@ -5,7 +5,8 @@ public import Platform
 public struct MultipartPlan: Sendable, Equatable {
     /// Shorter files are written in one piece.
     public static let threshold: UInt64 = 16 << 20
-    private static let smallestPart: UInt64 = 8 << 20
+    /// The length of the parts of all but huge files.
+    public static let usualPart: UInt64 = 8 << 20
     private static let mostParts: UInt64 = 10_000
 
     /// The file's length in bytes.
@@ -13,11 +14,11 @@ public struct MultipartPlan: Sendable, Equatable {
     /// The length of every part but the last, in bytes.
     public let partSize: UInt64
 
-    /// Parts of 8 MiB, or of as many MiB more as 10,000 of them need.
+    /// Parts of ``usualPart``, or of as many MiB more as 10,000 of them need.
     public init(length: UInt64) {
         self.length = length
         let needed = (length + Self.mostParts - 1) / Self.mostParts
-        partSize = max(Self.smallestPart, (needed + 0xf_ffff) & ~0xf_ffff)
+        partSize = max(Self.usualPart, (needed + 0xf_ffff) & ~0xf_ffff)
     }
 
     /// Parts of a length that was chosen before.
@@ -60,6 +61,8 @@ extension ObjectStore {
     ///   - condition: looked up before the first byte is sent, and decided when the last one is there.
     ///   - digests: of the whole file, as far as they are known. Waited for before the object comes to be, while parts are
     ///     sent already: throwing takes the upload back.
+    ///   - parts: digests of a range of the file, as far as somebody has them at that moment; what is missing is taken
+    ///     when the part is sent.
     ///   - resuming: an upload that was begun for this file; one that the server does not know any more is begun anew.
     ///   - beginning: an upload is about to be begun; whether it was, nobody may ever hear.
     ///   - note: an upload has begun, and these are its facts; nil: there is none any more. Has to be durable when it
@@ -70,12 +73,13 @@ extension ObjectStore {
     public func upload(
         _ key: String, _ file: FileDescriptor, length: UInt64, _ condition: WriteCondition,
         digests: @Sendable () async throws(StoreError) -> ContentDigests = { ContentDigests() },
+        parts: @escaping @Sendable (Range<UInt64>) -> ContentDigests = { _ in ContentDigests() },
         resuming: MultipartProgress?, beginning: @escaping @Sendable () -> Void = {},
         note: @Sendable (MultipartProgress?) throws(StoreError) -> Void, progress: @Sendable (UInt64) -> Void
     ) async throws(StoreError) -> ObjectInfo {
         if length >= MultipartPlan.threshold, let multipart {
             let upload = PartwiseUpload(
-                store: self, multipart: multipart, key: key, file: file, beginning: beginning)
+                store: self, multipart: multipart, key: key, file: file, digests: parts, beginning: beginning)
             do throws(StoreError) {
                 return try await upload.run(
                     length, condition, digests: digests, resuming: resuming, note: note, progress: progress)
@@ -100,6 +104,8 @@ private struct PartwiseUpload: Sendable {
     let multipart: any MultipartStore
     let key: String
     let file: FileDescriptor
+    /// Of parts, as far as they are known.
+    let digests: @Sendable (Range<UInt64>) -> ContentDigests
     let beginning: @Sendable () -> Void
 
     private static let parallel = 6
@@ -249,9 +255,13 @@ private struct PartwiseUpload: Sendable {
     ) async throws(StoreError) -> MultipartPart {
         let range = plan.range(of: number)
         let length = UInt64(range.count)
-        let bytes = ObjectBody.part(file, offset: range.lowerBound, length: length, ContentDigests())
         // Where the server checks the SHA-256 the MD5 would tell it nothing more, and is slow to take.
-        let digests = try await ContentDigests.of(bytes, md5: known != nil || !wantsSHA256, sha256: wantsSHA256)
+        let wanted = (md5: known != nil || !wantsSHA256, sha256: wantsSHA256)
+        var digests = digests(range)
+        if wanted.md5 && digests.md5 == nil || wanted.sha256 && digests.sha256 == nil {
+            let bytes = ObjectBody.part(file, offset: range.lowerBound, length: length, ContentDigests())
+            digests = try await ContentDigests.of(bytes, md5: wanted.md5, sha256: wanted.sha256)
+        }
         if let known, known.size == length, known.etag.lowercased() == digests.md5.map({ Hex.encode($0) }) {
             return known
         }

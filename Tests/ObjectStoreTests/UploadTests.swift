@@ -1,3 +1,4 @@
+import Digests
 import ObjectStore
 import Platform
 import TestSupport
@@ -73,6 +74,28 @@ private let mebibyte = 1 << 20
         _ = try await upload(file(bytes), bytes.count, resuming: begun)
         #expect(memory.peek("k") == bytes)
         #expect(store.count(.part) == 5)
+    }
+
+    /// What somebody knows of a part is sent with it, and taken for that of no other.
+    @Test func knownDigestsAreTaken() async throws {
+        let bytes = contents()
+        let file = try file(bytes)
+        let asked = Guarded<[Range<UInt64>]>([])
+        let sent = DigestNotes(memory)
+        func upload(resuming: MultipartProgress?) async throws {
+            _ = try await sent.upload(
+                "k", file, length: UInt64(bytes.count), .always,
+                parts: { range in
+                    asked.withLock { $0.append(range) }
+                    // A made-up one tells where it came from.
+                    return range.lowerBound == 0 ? ContentDigests(md5: [1, 2, 3]) : ContentDigests(sha256: [4])
+                }, resuming: resuming, note: { _ in }, progress: { _ in })
+        }
+        try await upload(resuming: nil)
+        #expect(asked.withLock { $0.map(\.lowerBound).sorted() } == (0..<5).map { UInt64($0 * 8 * mebibyte) })
+        #expect(sent.notes[1]?.md5 == [1, 2, 3])
+        let second = bytes[8 * mebibyte..<16 * mebibyte]
+        #expect(sent.notes[2]?.md5 == Algorithm.md5.hash(second.span.bytes), "one that is not the wanted one")
     }
 
     @Test(arguments: [StoreError.Kind.permanent, .forbidden, .noContainer])
@@ -155,6 +178,57 @@ private let mebibyte = 1 << 20
             #expect(UInt64(plan.count) * plan.partSize >= length)
         }
     }
+}
+
+/// Notes the digests that parts come with.
+private final class DigestNotes: ObjectStore, MultipartStore {
+    private let store: MemoryStore
+    private let noted = Guarded<[Int: ContentDigests]>([:])
+
+    init(_ store: MemoryStore) { self.store = store }
+
+    var notes: [Int: ContentDigests] { noted.withLock { $0 } }
+    var location: String { store.location }
+    var capabilities: StoreCapabilities { store.capabilities }
+    var multipart: (any MultipartStore)? { self }
+
+    func put(
+        part number: Int, of uploadID: String, _ key: String, _ body: ObjectBody
+    ) async throws(StoreError) -> MultipartPart {
+        noted.withLock { $0[number] = body.digests }
+        return try await store.put(part: number, of: uploadID, key, body)
+    }
+
+    func begin(_ key: String) async throws(StoreError) -> String { try await store.begin(key) }
+    func parts(of uploadID: String, _ key: String) async throws(StoreError) -> [MultipartPart] {
+        try await store.parts(of: uploadID, key)
+    }
+    func complete(
+        _ uploadID: String, _ key: String, parts: [MultipartPart], _ condition: WriteCondition
+    ) async throws(StoreError) -> ObjectInfo {
+        try await store.complete(uploadID, key, parts: parts, condition)
+    }
+    func abort(_ uploadID: String, _ key: String) async throws(StoreError) { try await store.abort(uploadID, key) }
+    func uploads(prefix: String) async throws(StoreError) -> [MultipartUpload] {
+        try await store.uploads(prefix: prefix)
+    }
+    func head(_ key: String) async throws(StoreError) -> ObjectInfo { try await store.head(key) }
+    func get(_ key: String, _ options: ReadOptions, into sink: any ObjectSink) async throws(StoreError) -> ReadOutcome {
+        try await store.get(key, options, into: sink)
+    }
+    func put(_ key: String, _ body: ObjectBody, _ condition: WriteCondition) async throws(StoreError) -> ObjectInfo {
+        try await store.put(key, body, condition)
+    }
+    func delete(_ key: String, ifMatch: String?) async throws(StoreError) {
+        try await store.delete(key, ifMatch: ifMatch)
+    }
+    func copy(
+        _ source: String, ifSourceMatch: String?, to target: String, _ condition: WriteCondition
+    ) async throws(StoreError) -> ObjectInfo {
+        try await store.copy(source, ifSourceMatch: ifSourceMatch, to: target, condition)
+    }
+    func list(_ request: ListRequest) async throws(StoreError) -> ListPage { try await store.list(request) }
+    func createContainer() async throws(StoreError) { try await store.createContainer() }
 }
 
 /// Copies whose answer was lost.

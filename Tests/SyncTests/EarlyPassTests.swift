@@ -1,5 +1,6 @@
 import Digests
 import Foundation
+import ObjectStore
 import Platform
 import SessionCache
 import SessionFormat
@@ -35,7 +36,7 @@ import Testing
 
     private func made() throws -> Made {
         let rig = try PublishRig()
-        let passes = EarlyPasses(key: nil, pool: BlockingPool(name: "test"))
+        let passes = EarlyPasses(key: nil, .parts(.sha256), pool: BlockingPool(name: "test"))
         // In place of the publisher's own.
         rig.staging.onGrowth { passes.note($0, $1) }
         return Made(staging: rig.staging, passes: passes, rig: rig)
@@ -67,8 +68,38 @@ import Testing
         #expect(made.passes.take(path) == nil)
         let found = try facts(made, pass)
         #expect(found.sha256 == SHA256.hex(bytes))
-        #expect(found.md5 == MD5.hex(bytes))
+        #expect(found.md5 == nil)
         #expect(found.metadata.name == "large 1")
+    }
+
+    /// So that a part need not be read again before it is sent.
+    @Test(arguments: [Algorithm.md5, .sha256]) func aPassKnowsThePartsThatItHasComePast(_ algorithm: Algorithm) throws {
+        let bytes = large(8) + [1, 2, 3]
+        let directory = try TemporaryDirectory()
+        try directory.write("file", bytes)
+        let file = try FileDescriptor.open(directory.path("file"))
+        let pass = StagedPass(key: nil, .parts(algorithm))
+        let plan = MultipartPlan(length: UInt64(bytes.count))
+        func digest(_ number: UInt64) -> [UInt8]? {
+            let start = UInt64(number) * plan.partSize
+            let found = pass.digests(of: start..<min(start + plan.partSize, UInt64(bytes.count)))
+            return algorithm == .md5 ? found.md5 : found.sha256
+        }
+        // Ends of what is written are no ends of parts.
+        try pass.advance(file, to: plan.partSize - 1000)
+        #expect(digest(0) == nil)
+        try pass.advance(file, to: plan.partSize + 5000)
+        let first = bytes[..<Int(plan.partSize)], second = bytes[Int(plan.partSize)..<Int(2 * plan.partSize)]
+        #expect(digest(0) == algorithm.hash(first.span.bytes))
+        #expect(digest(1) == nil)
+        #expect(pass.digests(of: 0..<plan.partSize / 2) == ContentDigests(), "parts of another length")
+        _ = try pass.finish(file, name: try #require(SessionName(fileName: name)), size: UInt64(bytes.count))
+        #expect(digest(0) == algorithm.hash(first.span.bytes))
+        #expect(digest(1) == algorithm.hash(second.span.bytes))
+        #expect(digest(3) == nil, "the rest is no whole part")
+        let other = StagedPass(key: nil, .whole)
+        _ = try other.finish(file, name: try #require(SessionName(fileName: name)), size: UInt64(bytes.count))
+        #expect(other.digests(of: 0..<plan.partSize) == ContentDigests())
     }
 
     enum Later: CaseIterable { case overwritten, cut, cutAndWrittenAgain, firstPartAgain }
@@ -98,7 +129,7 @@ import Testing
         #expect(made.passes.take(path) == nil)
         // And the publisher sends what the file is now.
         made.rig.staging.onGrowth { _, _ in }
-        let pass = StagedPass(key: nil)
+        let pass = StagedPass(key: nil, .whole)
         let content = try #require(made.staging.changes().first?.content)
         let end = try pass.finish(
             try FileDescriptor.open(content.path), name: try #require(SessionName(fileName: name)), size: content.size)

@@ -1,4 +1,5 @@
 import CloudStores
+import Digests
 import ObjectStore
 import Platform
 import SessionCache
@@ -86,6 +87,57 @@ import Testing
         #expect(rig.store.count(.part) == Self.parts + 2, "the store repeats what was not answered")
         #expect(try await store.bytes(bodyKey(1), limit: 64 << 20).bytes == contents(1))
         #expect(try await store.multipart?.uploads(prefix: "") == [])
+    }
+
+    /// Its tag is none of the contents; so their MD5 is known all the same when all is done.
+    @Test func theCatalogKnowsTheMD5OfContentsThatWentInParts() async throws {
+        let rig = try PublishRig(bucket: MemoryStore(hasMultipart: true)) { $0.foreign = .basic }
+        try await rig.save(fileName(1), contents(1))
+        #expect(await rig.flush() == [])
+        let entry = try #require(try rig.catalog.entry(fileName: fileName(1)))
+        #expect(entry.contentMD5 == MD5.hex(contents(1)))
+        #expect(entry.sha256 == SHA256.hex(contents(1)))
+        #expect(rig.disorder == [])
+    }
+
+    enum Found: CaseIterable { case same, sameWithoutMD5, anotherOfTheSameLength, shorter }
+
+    /// Somebody has put an object under the name of a new file, in one piece.
+    @Test(arguments: Found.allCases) func theSameInOnePieceIsNoConflict(found: Found) async throws {
+        let rig = try PublishRig(bucket: MemoryStore(hasMultipart: true), tellsMD5: found != .sameWithoutMD5) {
+            $0.foreign = .basic
+        }
+        let theirs =
+            switch found {
+            case .same, .sameWithoutMD5: contents(1)
+            case .anotherOfTheSameLength: contents(2)
+            case .shorter: Array(contents(1).dropLast())
+            }
+        rig.bucket.set(bodyKey(1), theirs)
+        try await rig.save(fileName(1), contents(1))
+        _ = await rig.flush()
+        let conflicts = try rig.staging.conflicts(includingDecided: true)
+        if found == .same || found == .sameWithoutMD5 {
+            #expect(conflicts == [])
+            #expect(rig.staging.changes() == [])
+            #expect(try rig.catalog.entry(fileName: fileName(1))?.contentMD5 == MD5.hex(contents(1)))
+        } else {
+            #expect(conflicts.map(\.kind) == [.created])
+        }
+        #expect(rig.bucket.peek(bodyKey(1)) == theirs)
+        #expect(try await rig.bucket.uploads(prefix: "").isEmpty)
+    }
+
+    /// After that the tag is another, and nothing but the MD5 tells that the session is the one that is edited.
+    @Test func anObjectThatSomebodyHasPutAnewIsTheOneThatWasSent() async throws {
+        let rig = try PublishRig(bucket: MemoryStore(hasMultipart: true)) { $0.foreign = .basic }
+        try await rig.save(fileName(1), contents(1))
+        #expect(await rig.flush() == [])
+        rig.bucket.set(bodyKey(1), contents(1))
+        try await rig.save(fileName(1), contents(2))
+        #expect(await rig.flush() == [])
+        #expect(try rig.staging.conflicts(includingDecided: true) == [])
+        #expect(rig.bucket.peek(bodyKey(1)) == contents(2))
     }
 
     /// Its parts are sent while it is gone through, and never become an object.

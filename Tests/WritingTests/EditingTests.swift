@@ -212,7 +212,9 @@ import Testing
         }
     }
 
-    @Test(arguments: ["@-9223372036", "@9223372037", "9999-12-31", "1500-01-01"]) func anyTimeCanBeSet(time: String) throws {
+    @Test(arguments: ["@-9223372036", "@9223372037", "9999-12-31", "1500-01-01"]) func anyTimeCanBeSet(time: String)
+        throws
+    {
         try withSessions { world in
             try world.save("x.part", [1])
             #expect(Shell.run("touch", ["-d", time, world.body("x.part")]).status == 0)

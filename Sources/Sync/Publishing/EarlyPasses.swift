@@ -27,10 +27,12 @@ final class EarlyPasses: Sendable {
 
     private let state = Guarded(State())
     private let key: Secret?
+    private let kind: StagedPass.Kind
     private let pool: BlockingPool
 
-    init(key: Secret?, pool: BlockingPool) {
+    init(key: Secret?, _ kind: StagedPass.Kind, pool: BlockingPool) {
         self.key = key
+        self.kind = kind
         self.pool = pool
     }
 
@@ -55,7 +57,8 @@ final class EarlyPasses: Sendable {
                     state.entries[oldest.key] = nil
                 }
                 state.begun += 1
-                state.entries[path] = Entry(number: state.begun, pass: StagedPass(key: key), end: range.upperBound)
+                let pass = StagedPass(key: key, kind)
+                state.entries[path] = Entry(number: state.begun, pass: pass, end: range.upperBound)
                 return true
             }
             if isIdle { pool.run { self.read(path) } }

@@ -49,7 +49,7 @@ public final class Publisher: Sendable {
         sweep = UploadSweep(staging: staging, store: store, begun: begun, pool: pool)
         board = PublishBoard(parallel: options.parallel)
         let hashing = BlockingPool(name: "sessionfs.hash", threads: BlockingPool.processors)
-        let early = EarlyPasses(key: options.key, pool: hashing)
+        let early = EarlyPasses(key: options.key, .init(for: store, isInParts: true), pool: hashing)
         self.connectivity = connectivity
         context = PublishContext(
             store: store, staging: staging, catalog: catalog, cache: cache, operations: operations, options: options,

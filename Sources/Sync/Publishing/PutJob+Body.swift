@@ -68,11 +68,12 @@ extension PutJob {
         else { return nil }
         let facts = try await examination.facts()
         // What rows say of an object is not believed, but nothing is asked where it differs already.
-        guard entry.contentMD5 ?? facts.md5 == facts.md5, entry.sha256 ?? facts.sha256 == facts.sha256,
+        guard facts.md5 == nil || entry.contentMD5 ?? facts.md5 == facts.md5,
+            entry.sha256 ?? facts.sha256 == facts.sha256,
             let found = try await looked({ () throws(StoreError) in try await context.head(name.bodyKey) }),
             found.etag == tag, found.size == content.size
         else { return nil }
-        if found.contentMD5 == facts.md5 { return found }
+        if let md5 = facts.md5, md5 == found.contentMD5 { return found }
         return await isOurMultipart(found, examination.file) ? found : nil
     }
 
@@ -96,11 +97,13 @@ extension PutJob {
         _ base: ObjectVersion?, _ examination: Examination
     ) async throws(PublishStop) -> Settled {
         let facts = try await examination.facts()
+        let size = content.size
         let found = try await looked { () throws(StoreError) -> PublishContext.Finding in
             guard let info = try await context.head(name.bodyKey) else { return .absent }
             if await isOurMultipart(info, examination.file) { return .ours(info) }
-            return try await context.examine(
-                info, expected: base, ours: facts.fingerprint, attempted: change.attempted)
+            // Contents of another length are others.
+            let ours = info.size == size ? try await fingerprint(facts, examination.file) : nil
+            return try await context.examine(info, expected: base, ours: ours, attempted: change.attempted)
         }
         switch found {
         case .ours(let info): return .done(info)
@@ -113,6 +116,16 @@ extension PutJob {
             try await giveBack(facts, to: info)
             throw .conflict(base == nil ? .created : .edited, found: info)
         }
+    }
+
+    /// What tells the contents apart from others. Reads them where their MD5 is not known yet.
+    func fingerprint(
+        _ facts: StagedFacts, _ file: FileDescriptor
+    ) async throws(StoreError) -> ContentFingerprint {
+        if let md5 = facts.md5 { return ContentFingerprint(size: facts.size, md5: md5) }
+        let body = ObjectBody.file(file, length: facts.size)
+        let digest = try await ContentDigests.of(body, sha256: false).md5 ?? []
+        return ContentFingerprint(size: facts.size, md5: Hex.encode(digest))
     }
 
     /// Whether an object is the one that an upload of this file in parts makes: its tag tells without reading it.
@@ -170,7 +183,7 @@ extension PutJob {
         let digests: @Sendable () async throws(StoreError) -> ContentDigests = { () throws(StoreError) in
             do throws(PublishStop) {
                 let facts = try await examination.facts()
-                return ContentDigests(md5: Hex.decode(facts.md5), sha256: Hex.decode(facts.sha256))
+                return ContentDigests(md5: facts.md5.flatMap { Hex.decode($0) }, sha256: Hex.decode(facts.sha256))
             } catch { throw StoreError(.permanent, key: key, message: "the contents are not to be sent") }
         }
         guard total >= Self.operationSize else {
@@ -183,8 +196,9 @@ extension PutJob {
             do throws(StoreError) {
                 return .success(
                     try await store.upload(
-                        key, examination.file, length: total, condition, digests: digests, resuming: change.multipart,
-                        beginning: beginning, note: note,
+                        key, examination.file, length: total, condition, digests: digests,
+                        parts: { examination.digests(of: $0) }, resuming: change.multipart, beginning: beginning,
+                        note: note,
                         progress: { done in
                             board.progress(change.id, (done, total))
                             started.withLock { $0 }?.progress(completed: done)

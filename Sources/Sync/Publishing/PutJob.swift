@@ -35,7 +35,8 @@ struct PutJob {
         let oldRemoval = oldName.map {
             ObjectRemoval(context: context, name: $0, id: change.id, version: change.remote)
         }
-        let (body, facts) = try await sendContents()
+        let (body, facts, late) = try await sendContents()
+        defer { late?.cancel() }
         let indexETag: String?
         let foreign = try await foreignMembers()
         let index = context.index(name, facts.metadata, keeping: foreign)
@@ -62,6 +63,7 @@ struct PutJob {
         var sent = Staging.Sent(
             change: change, object: body, contentMD5: facts.md5, sha256: facts.sha256, metadata: facts.metadata,
             indexETag: indexETag)
+        if let late { sent.contentMD5 = await late.md5 }
         if foreign != MetadataIndex.Foreign() { sent.indexBytes = index }
         try await context.commit(sent)
         context.board.note(change.id, nil)
@@ -87,15 +89,23 @@ struct PutJob {
         return .conflict(expected == nil ? .created : .edited, found: found)
     }
 
-    /// The staged file is open no longer than this: thousands of changes may wait for their rows.
-    private func sendContents() async throws(PublishStop) -> (ObjectInfo, StagedFacts) {
+    /// The staged file is open no longer than this, or than its MD5 takes: thousands of changes may wait for their rows.
+    /// - Returns: also what takes the MD5 where it is not known.
+    private func sendContents() async throws(PublishStop) -> (ObjectInfo, StagedFacts, LateMD5?) {
         let examination = try examine()
         // Parts of large contents, which nobody sees, are sent while it is still found out whether they may be.
         if !isSentInParts || change.conflict != nil { _ = try await examination.facts() }
-        let body = try await sendBody(examination)
-        let facts = try await examination.facts()
-        context.board.note(change.id, .init(change, facts: facts, body: body))
-        return (body, facts)
+        let late = isSentInParts ? LateMD5(examination) : nil
+        do throws(PublishStop) {
+            let body = try await sendBody(examination)
+            late?.begin()
+            let facts = try await examination.facts()
+            context.board.note(change.id, .init(change, facts: facts, body: body))
+            return (body, facts, late)
+        } catch {
+            late?.cancel()
+            throw error
+        }
     }
 
     /// Whether the body is large enough for an upload in parts.
@@ -113,11 +123,12 @@ struct PutJob {
             return Examination(of: file, known: reached.facts)
         }
         let (context, change, content, name) = (context, change, content, name)
-        return Examination(of: file) {
+        let pass =
+            context.early.take(content.path)
+            ?? StagedPass(key: context.options.key, .init(for: context.store, isInParts: isSentInParts))
+        return Examination(of: file, pass) {
             let found = await context.hashing.result {
-                StagedFacts.examine(
-                    content, file: file, name: name, foreign: context.options.foreign,
-                    context.early.take(content.path) ?? StagedPass(key: context.options.key))
+                StagedFacts.examine(content, file: file, name: name, foreign: context.options.foreign, pass)
             }
             if case .success(let facts) = found {
                 context.board.note(change.id, .init(change, facts: facts, body: nil))

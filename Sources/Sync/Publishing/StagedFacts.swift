@@ -5,14 +5,12 @@ internal import SessionFormat
 /// What one pass over staged contents tells.
 struct StagedFacts: Sendable {
     var size: UInt64
-    /// Lower-case hex.
-    var md5: String
+    /// Lower-case hex; nil for contents that go in parts, of which it is taken when there is time.
+    var md5: String?
     /// Lower-case hex.
     var sha256: String
     /// As a session; basic facts where it is none and those are sent, too.
     var metadata: SessionMetadata
-
-    var fingerprint: ContentFingerprint { ContentFingerprint(size: size, md5: md5) }
 
     /// Ends a pass over a file. Waits for the disk.
     static func examine(
