@@ -133,6 +133,7 @@ import Testing
         let rig = try PublishRig(bucket: MemoryStore(hasMultipart: true)) { $0.foreign = .basic }
         try await rig.save(fileName(1), contents(1))
         #expect(await rig.flush() == [])
+        #expect(rig.staging.abandonedUploads().isEmpty)
         rig.bucket.set(bodyKey(1), contents(1))
         try await rig.save(fileName(1), contents(2))
         #expect(await rig.flush() == [])

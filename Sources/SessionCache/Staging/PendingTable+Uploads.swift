@@ -14,11 +14,13 @@ extension PendingTable {
     /// Notes how far an upload in parts has come; nil when it has ended.
     mutating func note(_ change: PendingChange, _ multipart: MultipartProgress?) {
         if var row = rows[change.id], row.change.generation == change.generation {
+            let before = row.change.multipart
             row.change.multipart = multipart
-            put(row)
+            put(row, ended: multipart == nil ? before : nil)
         } else if var row = rows[change.id], row.unfinished?.generation == change.generation {
+            let before = row.unfinished?.multipart
             row.unfinished?.multipart = multipart
-            put(row)
+            put(row, ended: multipart == nil ? before : nil)
         } else if let multipart {
             // Something else is wanted by now. When the upload ends without success, its parts have to go.
             setAbandoned(
@@ -28,6 +30,12 @@ extension PendingTable {
                 setAbandoned(uploadID, nil)
             }
         }
+    }
+
+    /// - Parameter ended: an upload that is no more: it is not to be removed from the bucket.
+    private mutating func put(_ row: Row, ended: MultipartProgress?) {
+        put(row)
+        if let ended { setAbandoned(ended.uploadID, nil) }
     }
 
     /// Notes uploads that a row does not go on with when another takes its place.
