@@ -100,6 +100,8 @@ public protocol OpenFile: Sendable {
     var caching: PageCaching { get }
     /// Whether pages that the kernel has of the inode hold what this file reads.
     var keepsPages: Bool { get }
+    /// Whether the kernel was last given this version of the file; its size may be another one's otherwise.
+    var isSameVersion: Bool { get }
     /// Reads up to `count` bytes; fewer only at the end of the file. Never waits: where bytes are still to come, the
     /// reply follows when they have.
     func read(at offset: UInt64, count: Int, reply: @escaping ReadReply)
@@ -110,6 +112,8 @@ public protocol OpenFile: Sendable {
 extension OpenFile {
     /// Contents of one inode change only with a notice.
     public var keepsPages: Bool { true }
+    /// As long as nothing else is known.
+    public var isSameVersion: Bool { true }
 }
 
 /// A file whose bytes are in memory for as long as it is open.

@@ -8,6 +8,8 @@ internal import Platform
 /// read from.
 final class PageVersions: Sendable {
     enum Version: Equatable {
+        /// None that could be named.
+        case unknown
         /// A version that the catalog names.
         case whole(etag: String, size: UInt64)
         /// What a download brings, by ``SessionCache/OpenBody/arrival``. Who opens the session beside it must not drop
@@ -16,24 +18,39 @@ final class PageVersions: Sendable {
     }
 
     /// Sessions that are remembered; of more, the pages are read again once.
-    private static let most = 10_000
+    fileprivate static let most = 10_000
 
-    private let versions = Guarded<[Int64: Version]>([:])
+    fileprivate struct State {
+        var versions: [Int64: Version] = [:]
+        /// Whether all sessions of which the kernel may have pages are there.
+        var isComplete = true
+    }
+    private let state = Guarded(State())
 
     /// Notes what the next pages of a session are read from.
     /// - Parameter version: nil where it may still turn out to be another one.
-    /// - Returns: whether the pages that the kernel may have are of this version.
-    func begin(_ id: Int64, _ version: Version?) -> Bool {
-        versions.withLock { versions in
-            let old = versions[id]
-            versions[id] = version
-            if versions.count > Self.most { versions = [:] }
-            return version != nil && old == version
+    /// - Returns: whether the kernel was last given this version, and whether it has no pages of another one. Of a session
+    ///   that was never opened it has none, and need not drop any: whoever opened it at the same moment might wait for
+    ///   one already.
+    func begin(_ id: Int64, _ version: Version?) -> (isSame: Bool, keepsPages: Bool) {
+        state.withLock { state in
+            let old = state.note(id, version ?? .unknown)
+            guard let version else { return (false, false) }
+            return (old == version, old.map { $0 == version } ?? state.isComplete)
         }
     }
 
     /// Something else than a version of the bucket is read or written now.
-    func forget(_ id: Int64) { versions.withLock { $0[id] = nil } }
+    func forget(_ id: Int64) { state.withLock { _ = $0.note(id, .unknown) } }
+}
+
+extension PageVersions.State {
+    /// - Returns: what was noted before; nil: nothing.
+    fileprivate mutating func note(_ id: Int64, _ version: PageVersions.Version) -> PageVersions.Version? {
+        let old = versions.updateValue(version, forKey: id)
+        if versions.count > PageVersions.most { (versions, isComplete) = ([id: version], false) }
+        return old
+    }
 }
 
 extension FileTree {
@@ -44,9 +61,9 @@ extension FileTree {
         guard session.isOfBucket else { return pages.forget(session.id) }
         let entry = (try? sources.catalog.entry(id: session.id)) ?? nil
         session.note(entry, told: told ?? entry?.size)
-        let isSame = pages.begin(session.id, session.pageVersion(entry))
-        session.keepPages(isSame)
-        if isSame { return }
+        let found = pages.begin(session.id, session.pageVersion(entry))
+        session.settle(isSame: found.isSame, keepsPages: found.keepsPages)
+        if found.isSame { return }
         for other in openSessions where other.id == session.id && other !== session { other.follow(sources) }
     }
 }

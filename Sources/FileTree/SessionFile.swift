@@ -22,6 +22,7 @@ final class SessionFile: OpenFile {
         var isHandedOver = false
         var isClosed = false
         var keepsPages = true
+        var isSame = true
         var toldSize: UInt64?
         /// The MD5 of the body that was opened, as far as the catalog knew it.
         var openedMD5: String?
@@ -60,7 +61,11 @@ final class SessionFile: OpenFile {
 
     var keepsPages: Bool { state.withLock { $0.keepsPages } }
 
-    func keepPages(_ isSame: Bool) { state.withLock { $0.keepsPages = isSame } }
+    var isSameVersion: Bool { state.withLock { $0.isSame } }
+
+    func settle(isSame: Bool, keepsPages: Bool) {
+        state.withLock { ($0.isSame, $0.keepsPages) = (isSame, keepsPages) }
+    }
 
     /// What pages of the open session are read from: the version of the bucket that the catalog names; nil where it is
     /// another one, or has no tag.

@@ -82,6 +82,7 @@ extension FileTree {
                 return (try attributes(found.inode), opened)
             }
             touchListing()
+            pages.forget(made.id)
             let opened = add(SessionFile(local: made))
             do throws(FileSystemError) {
                 return (try attributes(Inode(slot: .body, row: made.id)), opened)

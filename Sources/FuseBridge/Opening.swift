@@ -49,7 +49,7 @@ func openForReading(
     if case .pages(let keeping) = route {
         // Its size may be that of another version as well: where the kernel took that for right, it would fill up what a
         // read does not bring. This notice waits for nothing.
-        if !opened.file.keepsPages { bridge.forgetAttributes(node) }
+        if !opened.file.isSameVersion { bridge.forgetAttributes(node) }
         return bridge.replyOpen(request, node, opened, .pages(keeping: keeping && opened.file.keepsPages))
     }
     bridge.replyOpen(request, node, opened, route)
