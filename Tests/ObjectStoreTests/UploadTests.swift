@@ -181,15 +181,13 @@ private let mebibyte = 1 << 20
 }
 
 /// Notes the digests that parts come with.
-private final class DigestNotes: ObjectStore, MultipartStore {
-    private let store: MemoryStore
+private final class DigestNotes: ForwardingStore, MultipartStore {
+    let store: MemoryStore
     private let noted = Guarded<[Int: ContentDigests]>([:])
 
     init(_ store: MemoryStore) { self.store = store }
 
     var notes: [Int: ContentDigests] { noted.withLock { $0 } }
-    var location: String { store.location }
-    var capabilities: StoreCapabilities { store.capabilities }
     var multipart: (any MultipartStore)? { self }
 
     func put(
@@ -212,23 +210,6 @@ private final class DigestNotes: ObjectStore, MultipartStore {
     func uploads(prefix: String) async throws(StoreError) -> [MultipartUpload] {
         try await store.uploads(prefix: prefix)
     }
-    func head(_ key: String) async throws(StoreError) -> ObjectInfo { try await store.head(key) }
-    func get(_ key: String, _ options: ReadOptions, into sink: any ObjectSink) async throws(StoreError) -> ReadOutcome {
-        try await store.get(key, options, into: sink)
-    }
-    func put(_ key: String, _ body: ObjectBody, _ condition: WriteCondition) async throws(StoreError) -> ObjectInfo {
-        try await store.put(key, body, condition)
-    }
-    func delete(_ key: String, ifMatch: String?) async throws(StoreError) {
-        try await store.delete(key, ifMatch: ifMatch)
-    }
-    func copy(
-        _ source: String, ifSourceMatch: String?, to target: String, _ condition: WriteCondition
-    ) async throws(StoreError) -> ObjectInfo {
-        try await store.copy(source, ifSourceMatch: ifSourceMatch, to: target, condition)
-    }
-    func list(_ request: ListRequest) async throws(StoreError) -> ListPage { try await store.list(request) }
-    func createContainer() async throws(StoreError) { try await store.createContainer() }
 }
 
 /// Copies whose answer was lost.

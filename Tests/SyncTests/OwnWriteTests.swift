@@ -9,8 +9,8 @@ import Testing
 /// What this machine writes to the bucket while a refresh has its answer and has not read it yet.
 @Suite(.timeLimit(.minutes(2))) struct OwnWriteTests {
     /// Lets something happen once, between an answer and its reading.
-    private final class Between: ObjectStore {
-        private let store: MemoryStore
+    private final class Between: ForwardingStore {
+        let store: MemoryStore
         private let wish = Guarded<(verb: StoreVerb, key: String, body: @Sendable () throws -> Void)?>(nil)
         let problem = Guarded<String?>(nil)
 
@@ -32,9 +32,6 @@ import Testing
             do { try body?() } catch { problem.withLock { $0 = "\(error)" } }
         }
 
-        var location: String { store.location }
-        var capabilities: StoreCapabilities { store.capabilities }
-
         func get(
             _ key: String, _ options: ReadOptions, into sink: any ObjectSink
         ) async throws(StoreError) -> ReadOutcome {
@@ -54,20 +51,6 @@ import Testing
             answered(.list, request.prefix)
             return page
         }
-
-        func head(_ key: String) async throws(StoreError) -> ObjectInfo { try await store.head(key) }
-        func put(
-            _ key: String, _ body: ObjectBody, _ condition: WriteCondition
-        ) async throws(StoreError) -> ObjectInfo { try await store.put(key, body, condition) }
-        func delete(_ key: String, ifMatch: String?) async throws(StoreError) {
-            try await store.delete(key, ifMatch: ifMatch)
-        }
-        func copy(
-            _ source: String, ifSourceMatch: String?, to target: String, _ condition: WriteCondition
-        ) async throws(StoreError) -> ObjectInfo {
-            try await store.copy(source, ifSourceMatch: ifSourceMatch, to: target, condition)
-        }
-        func createContainer() async throws(StoreError) { try await store.createContainer() }
     }
 
     private let between: Between
